@@ -1,0 +1,336 @@
+"""``Binder``: what users hold. It wraps a fitted method, knows its spaces, and loads encoders when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+
+from anybind.array_input import array_source, finite_matrix
+from anybind.artifact import CARD, GRAPH, METRICS, SpaceInfo, Training, read_artifact, write_artifact
+from anybind.bridging import all_targets, routes_for
+from anybind.errors import ArtifactError, PluginError, UnknownNameError, UsageError
+from anybind.fit_data import FitData, InputMap, RowSource, collect
+from anybind.options import closest_name
+from anybind.plugins import installed_registry
+from anybind.report.card import model_card
+from anybind.version import installed_version
+
+if TYPE_CHECKING:
+    from anybind.distributed import Runtime
+    from anybind.protocols import BinderMethod
+    from anybind.registry import Registry
+
+Pair = tuple[str, str]
+
+
+@final
+class Binder:
+    """A fitted binder. Made by ``anybind.fit``, ``anybind.run`` or ``Binder.from_pretrained``.
+
+    Attributes:
+        method_name: The registered name of the method.
+        spaces: Space -> what it is.
+        training: The data sets, row counts and seed it was fitted on.
+        texts: graph.yaml and metrics.json, those there are.
+    """
+
+    def __init__(
+        self,
+        method_name: str,
+        method: BinderMethod,
+        spaces: Mapping[str, SpaceInfo],
+        inputs: Mapping[str, InputMap],
+        training: Training,
+        texts: Mapping[str, str] | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self.method_name = method_name
+        self.spaces = dict(spaces)
+        self.training = training
+        self.texts = dict(texts or {})
+        self._method = method
+        self._inputs = dict(inputs)
+        self._registry = registry
+        self._encoders: dict[str, Any] = {}
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Space -> length of its raw vectors."""
+        return {name: space.dim for name, space in self.spaces.items()}
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        """The method's options and what it chose (ranks, shrinkages, ridges), as plain values."""
+        return self._method.config()
+
+    def embed(self, space: str, vectors: Any) -> torch.Tensor:
+        """Vectors of a space in the joint space.
+
+        Args:
+            space: A space of this binder.
+            vectors: (n, dim) array of the encoder's raw vectors.
+
+        Returns:
+            (n, r) float32 tensor on the CPU.
+
+        Raises:
+            UnknownNameError: no such space.
+            ShapeError: not (n, dim).
+            DataError: NaN or infinity.
+        """
+        return self._method.embed(space, self._prepared(space, vectors))
+
+    def score(self, space_a: str, a: Any, space_b: str, b: Any) -> torch.Tensor:
+        """How likely rows of two spaces are the same item.
+
+        Args:
+            space_a: A space.
+            a: (n_a, dim_a) array.
+            space_b: Another space.
+            b: (n_b, dim_b) array.
+
+        Returns:
+            (n_a, n_b) float32; higher is likelier. The scale depends on the method.
+
+        Raises:
+            As ``embed``; NoPathError where the method has no route between the two.
+        """
+        return self._method.score(space_a, self._prepared(space_a, a), space_b, self._prepared(space_b, b))
+
+    def encode(self, inputs: Any, *, modality: str, batch_size: int = 32) -> torch.Tensor:
+        """Raw inputs in the joint space, through the encoder this binder was fitted with.
+
+        Args:
+            inputs: One raw input (a path, a text, a loaded sample) or a list of them.
+            modality: A modality of this binder, or the space's name where a modality has several.
+            batch_size: Inputs per call of the encoder.
+
+        Returns:
+            (n, r) float32; (r,) for a single input.
+
+        Raises:
+            DataError: an input cannot be read.
+            PluginError: the encoder is missing or not the one this binder was fitted with.
+        """
+        space = self.space_of(modality)
+        single = not isinstance(inputs, list | tuple)
+        vectors = self.encode_raw([inputs] if single else inputs, space=space, batch_size=batch_size)
+        joint = self.embed(space, vectors)
+        return joint[0] if single else joint
+
+    def encode_raw(self, inputs: Sequence[Any], *, space: str, batch_size: int = 32) -> torch.Tensor:
+        """Raw inputs as the encoder's own (n, dim) float32 vectors, for ``score``; errors as ``encode``."""
+        info = self._space(space)
+        modality = self._own_registry().build_modality(info.modality, {info.modality: info.kind})
+        encoder = self._encoder(info)
+        samples = [modality.load(source) for source in inputs]
+        for sample in samples:
+            modality.check(sample)
+        parts = [encoder.encode(samples[i : i + batch_size]) for i in range(0, len(samples), batch_size)]
+        vectors = torch.cat(parts) if parts else torch.zeros(0, info.dim)
+        return finite_matrix(vectors, f"encoder {info.encoder!r}", info.dim)
+
+    def space_of(self, modality: str) -> str:
+        """The space of this name, or the only space of this modality.
+
+        Raises:
+            UnknownNameError: none, or several.
+        """
+        if modality in self.spaces:
+            return modality
+        of_modality = [name for name, info in self.spaces.items() if modality in (info.modality, info.kind)]
+        if len(of_modality) == 1:
+            return of_modality[0]
+        what = "several spaces are of this modality" if of_modality else "this binder has no such modality"
+        raise UnknownNameError(what, got=modality, expected=f"one of {', '.join(of_modality or self.spaces)}",
+                               hint=_did_you_mean(modality, self.spaces))  # fmt: skip
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the binder to a folder; see ``anybind.artifact``. Returns the folder."""
+        header = {
+            "library_version": installed_version(),
+            "method": self.method_name,
+            "fitted": self._method.config(),
+            "spaces": {name: info.model_dump() for name, info in self.spaces.items()},
+            "training": self.training.model_dump(),
+        }
+        projections = {
+            f"input/{space}": inputs.projection
+            for space, inputs in self._inputs.items()
+            if inputs.projection is not None
+        }
+        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()} | projections
+        card = model_card(self.method_name, self.spaces, self.training, self.texts.get(METRICS))
+        return write_artifact(folder, header, tensors, {**self.texts, CARD: card})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, registry: Registry | None = None) -> Binder:
+        """Load a binder that ``save_pretrained`` wrote.
+
+        Args:
+            folder: The local folder.
+            registry: Where methods and encoders are looked up; the installed plugins if None.
+
+        Raises:
+            ArtifactError: missing, damaged, changed, or made by a newer version.
+            UnknownNameError: the method's plugin is not installed.
+        """
+        saved = read_artifact(folder)
+        config, tensors = saved.config, dict(saved.tensors)
+        registry = registry or installed_registry()
+        inputs = {}
+        for name, info in config.spaces.items():
+            projection = tensors.pop(f"input/{name}", None)
+            if (projection is None) != (info.projected is None):
+                raise ArtifactError("an input projection is missing or superfluous", where=f"space {name!r}")
+            inputs[name] = InputMap(info.normalise, projection)
+        own = {name.removeprefix("method/"): tensor for name, tensor in tensors.items()}
+        method = _restored(config.method, config.fitted, own, registry, folder)
+        texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
+        return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
+
+    def __repr__(self) -> str:
+        return f"Binder({self.method_name!r}, spaces={self.dims})"
+
+    def _prepared(self, space: str, vectors: Any) -> torch.Tensor:
+        info = self._space(space)
+        return self._inputs[space](finite_matrix(vectors, f"space {space!r}", info.dim))
+
+    def _space(self, name: str) -> SpaceInfo:
+        if name not in self.spaces:
+            raise UnknownNameError("this binder has no such space", got=name, expected=", ".join(self.spaces),
+                                   hint=_did_you_mean(name, self.spaces))  # fmt: skip
+        return self.spaces[name]
+
+    def _own_registry(self) -> Registry:
+        self._registry = self._registry or installed_registry()
+        return self._registry
+
+    def _encoder(self, info: SpaceInfo) -> Any:
+        if info.encoder is None:
+            raise UsageError(
+                "this space was fitted on arrays, so no encoder is known for it", where=f"space {info.name!r}",
+                hint="encode with your own model and call embed or score",
+            )  # fmt: skip
+        if info.name not in self._encoders:
+            spec = self._own_registry().encoder(info.encoder).spec
+            if (spec.revision, spec.dim) != (info.revision, info.dim):
+                raise PluginError(
+                    "the installed encoder is not the one this binder was fitted with", where=f"space {info.name!r}",
+                    got=f"{info.encoder} {spec.revision}, {spec.dim} dims",
+                    expected=f"{info.encoder} {info.revision}, {info.dim} dims",
+                    hint=f"install the version of {info.distribution} that the model card names",
+                )  # fmt: skip
+            self._encoders[info.name] = self._own_registry().build_encoder(info.encoder, **info.options)
+        return self._encoders[info.name]
+
+
+def fit(
+    datasets: Mapping[str, Mapping[str, Any]],
+    *,
+    method: str = "pcca",
+    options: Mapping[str, Any] | None = None,
+    targets: Sequence[Pair] | None = None,
+    present: Mapping[str, Mapping[str, Any]] | None = None,
+    ids: Mapping[str, Sequence[str]] | None = None,
+    from_nan: bool = False,
+    normalise: bool = True,
+    seed: int = 0,
+    registry: Registry | None = None,
+) -> Binder:
+    """Fit a binder on arrays.
+
+    Args:
+        datasets: Data set -> space -> (n, dim) array; row i of every space of a data set is one item.
+        method: Registered name of the method.
+        options: The method's options.
+        targets: The pairs of spaces that matter; every pair that the data sets join if None.
+        present: Data set -> space -> (n,) booleans, where rows are missing.
+        ids: Data set -> ids of its rows; items with one id in two data sets go into one fold.
+        from_nan: Read rows that are all NaN as missing.
+        normalise: Scale every row to unit length first; False for features whose length means something.
+        seed: Seeds folds and every other random choice.
+        registry: Where the method is looked up; the installed plugins if None.
+
+    Returns:
+        A fitted binder. The inputs are not changed.
+
+    Raises:
+        DataError, ShapeError: the arrays are wrong; the message names data set, space and row.
+        NoPathError: the data sets do not join a target's spaces.
+        SelectionError: an option cannot be chosen honestly from so few rows.
+        UnknownNameError, UsageError: no such method, space or option.
+    """
+    for name, given in (("present", present or {}), ("ids", ids or {})):
+        unknown = sorted(set(given) - set(datasets))
+        if unknown:
+            raise UnknownNameError(f"{name} names a data set that was not given", got=unknown, expected=list(datasets))
+    sources = [
+        array_source(name, spaces, ids=(ids or {}).get(name), present=(present or {}).get(name), from_nan=from_nan)
+        for name, spaces in datasets.items()
+    ]
+    return fit_sources(
+        sources, method=method, options=options, targets=targets, normalise=normalise, seed=seed, registry=registry
+    )
+
+
+def fit_sources(
+    sources: Sequence[RowSource],
+    *,
+    method: str,
+    options: Mapping[str, Any] | None = None,
+    targets: Sequence[Pair] | None = None,
+    normalise: bool = True,
+    seed: int = 0,
+    registry: Registry | None = None,
+    spaces: Mapping[str, SpaceInfo] | None = None,
+    texts: Mapping[str, str] | None = None,
+    runtime: Runtime | None = None,
+) -> Binder:
+    """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` goes into the artifact."""
+    registry = registry or installed_registry()
+    unfitted = registry.build_binder(method, **(options or {}))
+    data = collect(list(sources), normalise=normalise, seed=seed, runtime=runtime)
+    wanted = tuple(targets) if targets is not None else all_targets(data.moments)
+    fitted = unfitted.fit(data, targets=wanted, routes=routes_for(data.moments, wanted), seed=seed)
+    raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
+    infos = {space: _space_info(space, dim, data, (spaces or {}).get(space)) for space, dim in raw_dims.items()}
+    return Binder(method, fitted, infos, data.inputs, _training(data, seed), texts, registry)
+
+
+def _restored(
+    name: str, fitted: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], registry: Registry, folder: str | Path
+) -> BinderMethod:
+    problem: object
+    try:
+        method: BinderMethod = registry.build_binder(name).restore(fitted, tensors)
+        problem = sorted(method.tensors().keys() ^ tensors.keys())
+    except (KeyError, TypeError, ValueError) as error:
+        problem = repr(error)
+    if problem:
+        raise ArtifactError(f"the saved state does not fit the method {name!r}", where=folder, got=problem)
+    return method
+
+
+def _space_info(space: str, dim: int, data: FitData, known: SpaceInfo | None) -> SpaceInfo:
+    inputs = data.inputs[space]
+    projected = None if inputs.projection is None else inputs.projection.shape[1]
+    known = known or SpaceInfo(name=space, modality=space, dim=dim, normalise=inputs.normalise)
+    return known.model_copy(update={"dim": dim, "normalise": inputs.normalise, "projected": projected})
+
+
+def _training(data: FitData, seed: int) -> Training:
+    moments = data.moments
+    rows = {
+        name: {space: moments.pairs(space, space, name) for space in moments.spaces_of(name)}
+        for name in moments.datasets
+    }
+    return Training(datasets={name: {"rows": counts} for name, counts in rows.items()}, seed=seed)
+
+
+def _did_you_mean(name: str, known: Mapping[str, object]) -> str | None:
+    near = closest_name(name, known)
+    return f"did you mean {near!r}?" if near else None

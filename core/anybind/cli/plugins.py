@@ -1,0 +1,65 @@
+"""``anybind plugins``: what is installed, who owns it, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from anybind.cli.common import command, find_plugins
+from anybind.cli.output import Output
+from anybind.cli.tables import table
+
+if TYPE_CHECKING:
+    from anybind.plugins import PluginStatus
+    from anybind.registry import Conflict
+
+_HEADER = ("plugin", "distribution", "version", "status", "provides")
+
+
+@click.group()
+def plugins() -> None:
+    """Look at the installed plugins."""
+
+
+@command("list")
+def list_plugins(out: Output) -> int:
+    """List the plugins, what they provide, and why those that failed did.
+
+    Exit code 1 when a plugin failed or two of them own one name.
+    """
+    registry, statuses = find_plugins()
+    out.result(plugin_fields(statuses, registry.conflicts), plugin_lines(statuses, registry.conflicts))
+    return 1 if plugin_problems(statuses, registry.conflicts) else 0
+
+
+plugins.add_command(list_plugins)
+
+
+def plugin_fields(statuses: Sequence[PluginStatus], conflicts: Sequence[Conflict]) -> dict[str, object]:
+    """The plugins and their conflicts as plain JSON values."""
+    owned = [{"kind": c.kind, "name": c.name, "owners": c.owners, "hint": c.hint} for c in conflicts]
+    return {"plugins": [status.to_dict() for status in statuses], "conflicts": owned}
+
+
+def plugin_lines(statuses: Sequence[PluginStatus], conflicts: Sequence[Conflict]) -> Iterator[str]:
+    """A table of the plugins, and what is wrong below it."""
+    yield from table(_HEADER, [_row(status) for status in statuses])
+    for problem in plugin_problems(statuses, conflicts):
+        yield f"! {problem}"
+
+
+def plugin_problems(statuses: Sequence[PluginStatus], conflicts: Sequence[Conflict]) -> list[str]:
+    """One line for each plugin that failed and each name with two owners."""
+    failed = [
+        f"{status.distribution} {status.version} ({status.name}) failed: {status.error}"
+        for status in statuses
+        if status.status == "failed"
+    ]
+    return [*failed, *(f"{conflict}; {conflict.hint}" for conflict in conflicts)]
+
+
+def _row(status: PluginStatus) -> tuple[str, ...]:
+    provides = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in status.provides.items())
+    return status.name, status.distribution, status.version, status.status, provides or "–"

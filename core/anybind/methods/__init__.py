@@ -1,0 +1,1 @@
+"""Binder methods, one file per method; each is registered through the hook."""

@@ -1,0 +1,165 @@
+"""The low-rank latent model with missing blocks, fitted by EM from second moments alone.
+
+    x_m = mu_m + W_m z + e_m,   z ~ N(0, I),   e_m ~ N(0, Psi_m),   Psi_m full
+
+for every space m; a row shows any subset of the spaces. With two spaces this is probabilistic CCA
+(Bach & Jordan 2005); with full noise and blocks that are never seen together it joins data sets through
+the spaces they share. Nothing here sees rows: groups hold n, S and which spaces are present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from anybind.methods.linalg import inverse_root, matrix_root, symmetric_eigh
+from anybind.moments import Group
+
+# Bounds of the correlation a latent direction starts from, and of the smallest share of an eigenvector
+# that a space may have before its loading is scaled up; both only place EM's start.
+_START_CORRELATION = (0.05, 0.8)
+_SMALLEST_SHARE = 0.2
+_LARGEST_COMMUNALITY = 0.95
+
+
+@dataclass(frozen=True)
+class LatentModel:
+    """Loadings ``W`` (d, r) and noise covariances ``Psi`` (d, d) per space, float64."""
+
+    loadings: Mapping[str, torch.Tensor]
+    noise: Mapping[str, torch.Tensor]
+
+    @property
+    def rank(self) -> int:
+        """Number of latent dims."""
+        return next(iter(self.loadings.values())).shape[1]
+
+    def information(self, space: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """What one space tells of z: (d, r) ``Psi^-1 W`` and (r, r) ``W' Psi^-1 W``."""
+        factor = torch.linalg.cholesky(self.noise[space])
+        weighted = torch.cholesky_solve(self.loadings[space], factor)
+        return weighted, self.loadings[space].T @ weighted
+
+
+def pooled_covariances(groups: Sequence[Group], spaces: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Each space's own (d, d) covariance, averaged over the groups that hold it by their row counts."""
+    result = {}
+    for space in spaces:
+        holding = [g for g in groups if space in g.spaces]
+        rows = sum(g.n for g in holding)
+        blocks = [g.n / rows * g.block(space, space) for g in holding]
+        result[space] = torch.stack(blocks).sum(0)
+    return result
+
+
+def start(groups: Sequence[Group], rank: int, shrinkage: float) -> LatentModel:
+    """EM's starting point: leading eigenvectors of the whitened covariances, joined over data sets.
+
+    Args:
+        groups: What was observed together.
+        rank: Number of latent dims, at most the sum of the spaces' dims.
+        shrinkage: Pseudo-rows of isotropic covariance added to each space's own covariance, >= 0.
+    """
+    spaces = sorted({space for g in groups for space in g.spaces})
+    own = pooled_covariances(groups, spaces)
+    rows = {space: sum(g.n for g in groups if space in g.spaces) for space in spaces}
+    own = {s: shrunk(c, rows[s], max(shrinkage, 1e-3)) for s, c in own.items()}
+    joined, columns = _whitened_joint(groups, spaces, own)
+    values, vectors = symmetric_eigh(joined)
+    values, vectors = values.flip(0)[:rank], vectors.flip(1)[:, :rank]
+    strength = (values / 2**0.5).clamp(*_START_CORRELATION).sqrt()
+    loadings, noise = {}, {}
+    for space in spaces:
+        part = vectors[columns[space]]
+        part = part / part.norm(dim=0).clamp(min=_SMALLEST_SHARE) * strength
+        root = matrix_root(own[space])
+        shares, axes = symmetric_eigh(part @ part.T)
+        rest = 1 - shares.clamp(0, _LARGEST_COMMUNALITY)
+        loadings[space] = root @ part
+        noise[space] = root @ (axes * rest) @ axes.T @ root
+    return LatentModel(loadings, noise)
+
+
+def _whitened_joint(
+    groups: Sequence[Group], spaces: Sequence[str], own: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, dict[str, slice]]:
+    """The (D, D) matrix of whitened cross-covariances; blocks never seen together, and diagonal ones, are 0.
+
+    A block seen in few rows is damped by n / (n + (d_a + d_b) / 2), so that a tiny data set cannot steer.
+    """
+    white = {space: inverse_root(c) for space, c in own.items()}
+    columns, width = {}, 0
+    for space in spaces:
+        columns[space] = slice(width, width + len(own[space]))
+        width += len(own[space])
+    joined = torch.zeros(width, width, dtype=torch.float64)
+    for i, a in enumerate(spaces):
+        for b in spaces[i + 1 :]:
+            both = [g for g in groups if a in g.spaces and b in g.spaces]
+            n = sum(g.n for g in both)
+            if not n:
+                continue
+            cross = torch.stack([g.n / n * g.block(a, b) for g in both]).sum(0)
+            damping = n / (n + (len(own[a]) + len(own[b])) / 2)
+            joined[columns[a], columns[b]] = damping * white[a] @ cross @ white[b]
+            joined[columns[b], columns[a]] = joined[columns[a], columns[b]].T
+    return joined, columns
+
+
+def shrunk(covariance: torch.Tensor, rows: float, pseudo_rows: float) -> torch.Tensor:
+    """``covariance`` of ``rows`` rows plus ``pseudo_rows`` rows of isotropic covariance of the same trace."""
+    d = len(covariance)
+    target = covariance.diagonal().mean() * torch.eye(d, dtype=covariance.dtype)
+    return (rows * covariance + pseudo_rows * target) / (rows + pseudo_rows)
+
+
+def em_step(model: LatentModel, groups: Sequence[Group], shrinkage: float) -> LatentModel:
+    """One EM step; with ``shrinkage`` 0 the likelihood never falls.
+
+    Args:
+        model: The current model.
+        groups: What was observed together.
+        shrinkage: Pseudo-rows of isotropic noise added to each noise covariance, in units of the
+            space's dims / 2; 1 is the usual amount.
+    """
+    expected = [_expectations(model, g) for g in groups]
+    total = sum(g.n for g in groups)
+    pooled = torch.stack([g.n / total * zz for g, (zz, _) in zip(groups, expected, strict=True)]).sum(0)
+    rescale = torch.linalg.cholesky(pooled)
+    loadings, noise = {}, {}
+    for space in model.loadings:
+        holding = [(g, zz, xz) for g, (zz, xz) in zip(groups, expected, strict=True) if space in g.spaces]
+        n = sum(g.n for g, _, _ in holding)
+        zz = torch.stack([g.n / n * zz for g, zz, _ in holding]).sum(0)
+        xz = torch.stack([g.n / n * xz[g.columns[space]] for g, _, xz in holding]).sum(0)
+        xx = torch.stack([g.n / n * g.block(space, space) for g, _, _ in holding]).sum(0)
+        loading = torch.linalg.solve(zz, xz.T).T
+        residual = xx - loading @ xz.T - xz @ loading.T + loading @ zz @ loading.T
+        noise[space] = shrunk((residual + residual.T) / 2, n, shrinkage * len(xx) / 2)
+        loadings[space] = loading @ rescale
+    return LatentModel(loadings, noise)
+
+
+def _expectations(model: LatentModel, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
+    """E[z z'] (r, r) and E[x z'] (D, r) of a group, given what it shows."""
+    parts = [model.information(space) for space in group.spaces]
+    precision = torch.eye(model.rank, dtype=torch.float64) + torch.stack([p for _, p in parts]).sum(0)
+    posterior = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+    gain = torch.cat([weighted for weighted, _ in parts]) @ posterior
+    xz = group.covariance @ gain
+    return posterior + gain.T @ xz, xz
+
+
+def log_likelihood(model: LatentModel, groups: Sequence[Group]) -> float:
+    """Gaussian log-likelihood of the groups' covariances under the model, summed over rows, nats."""
+    total = 0.0
+    for g in groups:
+        loading = torch.cat([model.loadings[s] for s in g.spaces])
+        covariance = loading @ loading.T + torch.block_diag(*[model.noise[s] for s in g.spaces])
+        factor = torch.linalg.cholesky(covariance)
+        logdet = 2 * factor.diagonal().log().sum()
+        trace = torch.cholesky_solve(g.covariance, factor).diagonal().sum()
+        total -= g.n / 2 * float(logdet + trace + len(covariance) * torch.log(torch.tensor(2 * torch.pi)))
+    return total

@@ -1,0 +1,115 @@
+"""``mox``: BrokenBind's multi-extrapolation in its data-set-level closed form (arXiv:2602.06451).
+
+Data set 1 holds (a, b), data set 2 holds (b, c). Equation 8 gives data set 1 pseudo-embeddings of the
+hidden modality, ``c~1 = B1 (B2)^+ C2``: the least-squares map from pivot to target measured in data set 2,
+applied to the pivots of data set 1. It needs no correspondence between the data sets and does not depend
+on the order of rows. A chain is the product of its factors ``(F_p)^+ F_q`` (Eq. 21). Heads are then fitted
+on the completed tuples: a regression of c~1 on A1, and the mirror image, a~2 on C2. At a pair's score both
+heads count.
+
+Taken over whole data sets from moments, centred per data set. The pseudo-inverse of the paper fails where
+rows are about as many as dims, so ``transition`` is ridge by default; ``pinv`` is the literal reading and
+``rank`` cuts small directions. Strengths are chosen by retrieval on held-out rows: a transition's by the
+pairs it maps, a head's by its pseudo-embeddings. Cost: as ``ridge-chain``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import torch
+
+from anybind.fit_data import FitData
+from anybind.methods.chain import Chain, Pair, Route, all_routes, new_chain
+from anybind.methods.hops import fit_hop
+
+
+@dataclass(frozen=True)
+class Mox:
+    """Pseudo-embeddings through transition maps, and ridge heads onto them.
+
+    Args:
+        transition: "ridge", "rank" or "pinv": how the pivot-to-target maps are regularised.
+        transition_strength: Ridge relative to the mean eigenvalue, or rank, or "auto".
+        head_ridge: Ridge of the heads, or "auto".
+    """
+
+    transition: str = "ridge"
+    transition_strength: float | str = "auto"
+    head_ridge: float | str = "auto"
+    chain: Chain | None = None
+    chosen: Mapping[str, float] | None = None
+
+    def fit(
+        self,
+        data: FitData,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Sequence[Route]] | None = None,
+        seed: int = 0,
+    ) -> Mox:
+        """Fit transitions and heads for every connected pair; see ``BinderMethod.fit``. The seed is unused.
+
+        Raises:
+            SelectionError: a strength is "auto" and too few paired rows can be held out.
+        """
+        transitions = _Transitions(self, data)
+        maps, chosen = {}, {}
+        for (a, c), route in all_routes(data.moments, targets, routes or {}).items():
+            pivot = route[1]
+            head = fit_hop(data, a, pivot, strength=self.head_ridge, target_map=transitions.along(route[1:]))
+            maps[a, c] = head.matrix
+            chosen[f"head {a} to {c}"] = head.strength
+        chosen |= {f"transition {p} to {q}": s for (p, q), s in transitions.strengths.items()}
+        return replace(self, chain=new_chain(data.moments, targets, maps), chosen=chosen)
+
+    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        """Rows carried to the hub's space; see ``Chain.embed``."""
+        return self._fitted().embed(space, vectors)
+
+    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
+        """Mean of the cosines in both spaces; see ``Chain.score``."""
+        return self._fitted().score(space_a, a, space_b, b)
+
+    def config(self) -> dict[str, Any]:
+        """Fitted choices."""
+        options = {name: getattr(self, name) for name in ("transition", "transition_strength", "head_ridge")}
+        return {**options, "chosen": dict(self.chosen or {}), **self._fitted().config()}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Means and composed maps."""
+        return self._fitted().tensors()
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Mox:
+        """Rebuild from ``config`` and ``tensors``."""
+        options = (config["transition"], config["transition_strength"], config["head_ridge"])
+        return cls(*options, Chain.restore(config, tensors), dict(config["chosen"]))
+
+    def _fitted(self) -> Chain:
+        assert self.chain is not None, "fit first"  # noqa: S101 - users hold binders, which are always fitted
+        return self.chain
+
+
+class _Transitions:
+    """The maps (F_p)^+ F_q between neighbouring spaces, fitted when first needed."""
+
+    def __init__(self, method: Mox, data: FitData) -> None:
+        self._method, self._data = method, data
+        self._known: dict[Pair, torch.Tensor] = {}
+        self.strengths: dict[Pair, float] = {}
+
+    def along(self, route: Route) -> torch.Tensor | None:
+        """The product of transitions along a route; None for a route of one space."""
+        hops = list(zip(route, route[1:], strict=False))
+        return reduce(torch.matmul, [self._transition(*hop) for hop in hops]) if hops else None
+
+    def _transition(self, p: str, q: str) -> torch.Tensor:
+        if (p, q) not in self._known:
+            method = self._method
+            hop = fit_hop(self._data, p, q, kind=method.transition, strength=method.transition_strength)
+            self._known[p, q], self.strengths[p, q] = hop.matrix, hop.strength
+        return self._known[p, q]

@@ -1,0 +1,261 @@
+"""``pcca``: one low-rank probabilistic CCA over all spaces and data sets, with missing blocks.
+
+Use it by default: it joins any number of spaces and data sets (chains, loops, stars) in one joint space,
+corrects for the noise of the pivot's embeddings, and needs moments only.
+
+Model and EM: ``anybind.methods.latent``. Prepared rows are centred per data set and reduced to their
+``dims`` leading directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the
+edges that exist. Cost of a fit: one eigendecomposition per space (d^3), then EM at (sum of dims)^2 * rank
+per step and data set.
+
+The similarity of a pair uses canonical directions u, v of the two posterior means with correlations rho:
+``llr`` is the log-odds that both show the same item,
+``-1/2 sum log(1-rho^2) + sum rho/(1-rho^2) u v - rho^2/(2(1-rho^2)) (u^2+v^2)``;
+``cosine`` is the cosine after weighting directions by sqrt(rho/(1-rho^2)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from anybind.errors import ArtifactError, SelectionError
+from anybind.fit_data import FitData
+from anybind.methods.latent import LatentModel, em_step, log_likelihood, pooled_covariances, start
+from anybind.methods.linalg import inverse_root, matrix_root, symmetric_eigh
+from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
+from anybind.methods.space_map import SpaceMap, pooled_means
+from anybind.moments import Moments
+
+_RANKS = (8, 16, 32, 64, 96, 128, 192)
+_SHRINKAGES = (1.0, 0.3, 3.0)
+_SELECTION_STEPS = 10
+_SELECTION_FOLDS = 3
+_LARGEST_CORRELATION = 0.9999
+
+
+@dataclass(frozen=True)
+class PCCA:
+    """Low-rank probabilistic CCA with missing blocks.
+
+    Args:
+        rank: Latent dims, or "auto" to choose on held-out edges.
+        shrinkage: Isotropic pseudo-rows per noise covariance, in units of dims / 2, or "auto".
+        dims: Leading directions kept per space.
+        steps: EM steps.
+        similarity: "cosine" or "llr".
+    """
+
+    rank: int | str = "auto"
+    shrinkage: float | str = "auto"
+    dims: int = 384
+    steps: int = 20
+    similarity: str = "cosine"
+    spaces: Mapping[str, SpaceMap] = field(default_factory=dict)
+    reliability: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def fit(
+        self,
+        data: FitData,
+        *,
+        targets: Sequence[tuple[str, str]] = (),
+        routes: Mapping[tuple[str, str], Any] | None = None,
+        seed: int = 0,
+    ) -> PCCA:
+        """Fit to every data set at once; see ``BinderMethod.fit``. Deterministic: targets, routes and seed are unused.
+
+        Raises:
+            SelectionError: rank or shrinkage is "auto" and too few paired rows can be held out.
+        """
+        maps = principal_maps(data.moments, self.dims)
+        moments = data.moments.projected(maps)
+        rank, shrinkage = self._choose(data, moments, maps)
+        model = run_em(moments, None, rank, shrinkage, self.steps)
+        means = pooled_means(data.moments)
+        spaces, reliability = {}, {}
+        for space, principal in maps.items():
+            posterior, reliability[space] = posterior_map(model, space)
+            spaces[space] = SpaceMap(means[space], principal @ posterior)
+        return replace(self, rank=rank, shrinkage=shrinkage, spaces=spaces, reliability=reliability)
+
+    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        """Posterior mean of z given one space: (n, dim) -> (n, rank) float32."""
+        return self.spaces[space](vectors).to(torch.float32)
+
+    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
+        """(n_a, n_b) float32; see the module for the two similarities."""
+        pair = canonical_pair(self.reliability[space_a], self.reliability[space_b])
+        table = pair.score(self.spaces[space_a](a), self.spaces[space_b](b), self.similarity)
+        return table.to(torch.float32)
+
+    def config(self) -> dict[str, Any]:
+        """Fitted choices."""
+        return {
+            "rank": self.rank, "shrinkage": self.shrinkage, "dims": self.dims, "steps": self.steps,
+            "similarity": self.similarity, "spaces": sorted(self.spaces),
+        }  # fmt: skip
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Per space: mean (d,), map (d, r) to the posterior mean, and its covariance (r, r)."""
+        result = {}
+        for space, linear in self.spaces.items():
+            result |= linear.tensors(space)
+            result[f"{space}/reliability"] = self.reliability[space]
+        return result
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> PCCA:
+        """Rebuild from ``config`` and ``tensors``.
+
+        Raises:
+            ArtifactError: a tensor is missing, superfluous or of the wrong shape.
+        """
+        rank = config["rank"]
+        spaces = {space: SpaceMap.restore(space, tensors, width=rank) for space in config["spaces"]}
+        reliability = {space: tensors[f"{space}/reliability"] for space in spaces}
+        if any(tuple(matrix.shape) != (rank, rank) for matrix in reliability.values()):
+            raise ArtifactError("a reliability matrix has the wrong shape", expected=f"({rank}, {rank})")
+        return cls(
+            rank=rank, shrinkage=config["shrinkage"], dims=config["dims"], steps=config["steps"],
+            similarity=config["similarity"], spaces=spaces, reliability=reliability,
+        )  # fmt: skip
+
+    def _choose(
+        self, data: FitData, moments: Moments, maps: Mapping[str, torch.Tensor]
+    ) -> tuple[int, float]:
+        """Rank first, at the usual shrinkage; then shrinkage at that rank."""
+        largest = largest_rank(moments)
+        ranks = [r for r in _RANKS if r <= largest] or [largest]
+        rank = ranks[0] if len(ranks) == 1 and self.rank == "auto" else self.rank
+        shrinkage = self.shrinkage
+        if rank != "auto" and shrinkage != "auto":
+            return _checked_rank(int(rank), largest), float(shrinkage)
+        judge = _Judge(self, data, moments, maps)
+        if rank == "auto":
+            fixed = 1.0 if shrinkage == "auto" else float(shrinkage)
+            rank = best_choice(ranks, judge.folds, lambda r, fold: judge(r, fixed, fold))
+        if shrinkage == "auto":
+            shrinkage = best_choice(_SHRINKAGES, judge.folds, lambda k, fold: judge(int(rank), k, fold))
+        return _checked_rank(int(rank), largest), float(shrinkage)
+
+
+class _Judge:
+    """How well a candidate retrieves held-out rows; each candidate and fold is fitted once.
+
+    Where a data set shares no rows, held-out log-likelihood takes the place of retrieval.
+    """
+
+    def __init__(self, method: PCCA, data: FitData, moments: Moments, maps: Mapping[str, torch.Tensor]) -> None:
+        self.method, self.data, self.moments, self.maps = method, data, moments, maps
+        self.edges = data.moments.edges()
+        self.by_rows = set(data.moments.datasets) <= set(data.samples)
+        whole = list(range(min(_SELECTION_FOLDS, moments.folds)))
+        self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS) if self.by_rows else whole
+        self._known: dict[tuple[int, float, int], float] = {}
+
+    def __call__(self, rank: int, shrinkage: float, fold: int) -> float:
+        key = (rank, shrinkage, fold)
+        if key not in self._known:
+            steps = min(self.method.steps, _SELECTION_STEPS)
+            model = run_em(self.moments, fold, rank, shrinkage, steps)
+            held_out = self._retrieval if self.by_rows else self._likelihood
+            self._known[key] = held_out(model, fold)
+        return self._known[key]
+
+    def _retrieval(self, model: LatentModel, fold: int) -> float:
+        parts = {space: posterior_map(model, space) for space in self.maps}
+        latent = {space: (self.maps[space] @ part[0]).to(torch.float32) for space, part in parts.items()}
+
+        def score(a: str, rows_a: torch.Tensor, b: str, rows_b: torch.Tensor) -> torch.Tensor:
+            pair = canonical_pair(parts[a][1], parts[b][1])
+            return pair.score(rows_a @ latent[a], rows_b @ latent[b], self.method.similarity)
+
+        means = {key: mean.to(torch.float32) for key, mean in self.data.moments.means(without_fold=fold).items()}
+        return held_out_mrr(score, self.data, self.edges, fold, means)
+
+    def _likelihood(self, model: LatentModel, fold: int) -> float:
+        groups = self.moments.groups(only_fold=fold)
+        return log_likelihood(model, groups) / max(1, sum(g.n for g in groups))
+
+
+def principal_maps(moments: Moments, dims: int) -> dict[str, torch.Tensor]:
+    """Per space a (d, <= dims) projection on its leading directions, scaled to mean variance 1."""
+    own = pooled_covariances(moments.groups(), sorted({s for d in moments.datasets for s in moments.spaces_of(d)}))
+    maps = {}
+    for space, covariance in own.items():
+        values, vectors = symmetric_eigh(covariance)
+        kept = min(dims, int((values > values[-1] * 1e-10).sum()))
+        if not kept or values[-1] <= 0:
+            raise SelectionError(
+                "a space does not vary", where=f"space {space!r}", got="all its rows are equal",
+                expected="vectors that differ between items",
+            )  # fmt: skip
+        values, vectors = values.flip(0)[:kept], vectors.flip(1)[:, :kept]
+        maps[space] = vectors / values.mean().sqrt()
+    return maps
+
+
+def largest_rank(moments: Moments) -> int:
+    """The largest rank the data can speak of: the smaller of the widest edge's dims and its rows."""
+    return max(min(moments.dims[a], moments.dims[b], moments.pairs(a, b)) for _, a, b in moments.edges())
+
+
+def run_em(moments: Moments, without_fold: int | None, rank: int, shrinkage: float, steps: int) -> LatentModel:
+    """Start and ``steps`` EM steps on all folds but one (or on all)."""
+    groups = moments.groups(without_fold=without_fold)
+    model = start(groups, rank, shrinkage)
+    for _ in range(steps):
+        model = em_step(model, groups, shrinkage)
+    return model
+
+
+def posterior_map(model: LatentModel, space: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """(d, r) map from centred rows to the posterior mean of z, and that mean's (r, r) covariance."""
+    weighted, precision = model.information(space)
+    identity = torch.eye(model.rank, dtype=torch.float64)
+    posterior = torch.cholesky_inverse(torch.linalg.cholesky(identity + precision))
+    return weighted @ posterior, identity - posterior
+
+
+@dataclass(frozen=True)
+class CanonicalPair:
+    """Maps from two spaces' posterior means to paired canonical directions with correlations ``rho``."""
+
+    left: torch.Tensor
+    right: torch.Tensor
+    rho: torch.Tensor
+
+    def score(self, a: torch.Tensor, b: torch.Tensor, kind: str) -> torch.Tensor:
+        """(n_a, n_b) scores of (n_a, r) and (n_b, r) posterior means."""
+        rho = self.rho.to(a.dtype)
+        u, v = a @ self.left.to(a.dtype), b @ self.right.to(a.dtype)
+        weight = rho / (1 - rho**2)
+        if kind == "cosine":
+            u, v = u * weight.sqrt(), v * weight.sqrt()
+            return torch.nn.functional.normalize(u, dim=1) @ torch.nn.functional.normalize(v, dim=1).T
+        own = rho * weight / 2
+        constant = -0.5 * torch.log1p(-(rho**2)).sum()
+        return (u * weight) @ v.T - (u**2 @ own)[:, None] - (v**2 @ own)[None] + constant
+
+
+def canonical_pair(reliability_a: torch.Tensor, reliability_b: torch.Tensor) -> CanonicalPair:
+    """Canonical directions of two posterior means whose covariances are given.
+
+    The cross-covariance of the two means under the model is the product of their covariances, so the
+    canonical correlations are the singular values of the product of the two roots.
+    """
+    u, rho, vt = torch.linalg.svd(matrix_root(reliability_a) @ matrix_root(reliability_b))
+    left, right = inverse_root(reliability_a) @ u, inverse_root(reliability_b) @ vt.T
+    return CanonicalPair(left, right, rho.clamp(0, _LARGEST_CORRELATION))
+
+
+def _checked_rank(rank: int, largest: int) -> int:
+    if rank > largest:
+        raise SelectionError(
+            "the rank is larger than the data allow", where="option rank", got=rank, expected=f"at most {largest}",
+            hint="use rank: auto, or a smaller number",
+        )  # fmt: skip
+    return rank

@@ -1,0 +1,173 @@
+"""A graph YAML brought to life: its data sets opened, its bridging graph drawn, its paths planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anybind.bridge_plan import BridgePlan, Edge, expected_quality
+from anybind.declaration import DatasetUse, Declaration, load_declaration
+from anybind.errors import DataError, UnknownNameError
+from anybind.graph import BridgeGraph
+from anybind.options import closest_name
+from anybind.plugins import installed_registry
+from anybind.specs import Space
+
+if TYPE_CHECKING:
+    from anybind.protocols import Dataset
+    from anybind.registry import Registry
+
+# What two jointly trained towers are taken to keep before anything is measured.
+_SHARED_SPACE_QUALITY = 0.5
+# Dims of a space whose encoder is not known, when planning over the catalogue.
+_TYPICAL_DIM = 512
+
+
+class Graph:
+    """A declaration with the registry that resolves its names.
+
+    Attributes:
+        declaration: What the file says.
+        registry: Where names are looked up.
+        path: The file.
+    """
+
+    def __init__(self, declaration: Declaration, registry: Registry, path: Path) -> None:
+        self.declaration = declaration
+        self.registry = registry
+        self.path = path
+        self._opened: dict[tuple[str, int], Dataset] = {}
+
+    @property
+    def name(self) -> str:
+        """The declaration's name."""
+        return self.declaration.name
+
+    @property
+    def targets(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of spaces to bind."""
+        return self.declaration.target_pairs
+
+    @cached_property
+    def spaces(self) -> dict[str, Space]:
+        """The spaces by name."""
+        return self.declaration.spaces(self.registry)
+
+    def open(self, use: DatasetUse, seed: int, label: str) -> Dataset:
+        """The data set an entry asks for, for a seed; opened once.
+
+        Raises:
+            DataError: it has no rows, or fewer than two.
+        """
+        key = (use.model_dump_json(), seed)
+        if key not in self._opened:
+            options = use.factory_options(self.registry.dataset(use.use).spec, seed)
+            dataset: Dataset = self.registry.build_dataset(use.use, modalities=use.modalities, **options)
+            if len(dataset) < 2:
+                raise DataError(
+                    "a data set is too small", where=f"data set {label!r} ({use.use})", got=f"{len(dataset)} rows",
+                    expected="at least 2 rows", hint="check its options, for example the split or the path",
+                )  # fmt: skip
+            self._opened[key] = dataset
+        return self._opened[key]
+
+    def training(self, seed: int) -> dict[str, Dataset]:
+        """The data sets under ``datasets:``, opened for a seed."""
+        return {name: self.open(use, seed, name) for name, use in self.declaration.datasets.items()}
+
+    def spaces_in(self, dataset: Dataset) -> list[Space]:
+        """The spaces whose modality a data set holds."""
+        return [space for space in self.spaces.values() if space.modality in dataset.modalities]
+
+    def resolve(self, name: str) -> str:
+        """A space by its name, or by its modality while only one space has it.
+
+        Raises:
+            UnknownNameError: none, or several.
+        """
+        if name in self.spaces:
+            return name
+        found = [space.name for space in self.spaces.values() if space.modality == name]
+        if len(found) == 1:
+            return found[0]
+        near = closest_name(name, self.spaces)
+        what = f"several spaces are of the modality {name!r}" if found else f"the graph has no space {name!r}"
+        raise UnknownNameError(what, where=self.path, got=name, expected=f"one of {', '.join(found or self.spaces)}",
+                               hint=f"did you mean {near!r}?" if near else None)  # fmt: skip
+
+    def bridge(self) -> BridgeGraph:
+        """The bridging graph of the training data, with pair counts of the first seed. Needs no torch."""
+        return BridgeGraph(self.spaces, [*self._dataset_edges(), *self._shared_edges()])
+
+    def plan(self, a: str, b: str, k: int = 3) -> BridgePlan:
+        """The k best routes between two spaces (or modalities); without one, what would make one."""
+        bridge = self.bridge()
+        start, goal = self.resolve(a), self.resolve(b)
+        plan = bridge.plan(start, goal, k=k)
+        return plan if plan.paths else bridge.plan(start, goal, k=k, candidates=self._known_edges())
+
+    def _dataset_edges(self) -> Iterator[Edge]:
+        for name, dataset in self.training(self.declaration.seeds[0]).items():
+            for a, b in combinations(self.spaces_in(dataset), 2):
+                again = a.modality == b.modality
+                yield Edge(
+                    a.name, b.name, kind="re-encoding" if again else "dataset",
+                    name=dataset.collection if again else name, pairs=len(dataset),
+                    quality=expected_quality(len(dataset), a.dim, b.dim), evidence="pair counts",
+                )  # fmt: skip
+
+    def _shared_edges(self) -> Iterator[Edge]:
+        towers = {name: self.registry.encoder(space.encoder).spec.shared_space for name, space in self.spaces.items()}
+        for a, b in combinations(self.spaces, 2):
+            if towers[a] is not None and towers[a] == towers[b]:
+                yield Edge(a, b, kind="shared-space", name=str(towers[a]), pairs=None,
+                           quality=_SHARED_SPACE_QUALITY, evidence="assumed: encoders trained jointly")  # fmt: skip
+
+    def _known_edges(self) -> list[Edge]:
+        """The catalogue's data sets as edges between this graph's spaces."""
+        by_modality: dict[str, list[Space]] = {}
+        for space in self.spaces.values():
+            for kind in self.registry.kinds_of(space.modality, self.declaration.kinds):
+                by_modality.setdefault(kind, []).append(space)
+        edges = []
+        for a, b, edge in _catalogue_edges(self.registry):
+            names_a = [space.name for space in by_modality.get(a, [])] or [a]
+            names_b = [space.name for space in by_modality.get(b, [])] or [b]
+            edges += [_renamed(edge, x, y) for x in names_a for y in names_b if x != y]
+        return edges
+
+
+def load_graph(path: str | Path, *, registry: Registry | None = None) -> Graph:
+    """Read a graph YAML.
+
+    Args:
+        path: The file.
+        registry: Where names are looked up; the installed plugins if None.
+
+    Raises:
+        DeclarationError: the file cannot be read or is wrong; every problem in one report.
+    """
+    registry = registry or installed_registry()
+    return Graph(load_declaration(path, registry), registry, Path(path))
+
+
+def plan_catalogue(a: str, b: str, *, registry: Registry | None = None, k: int = 3) -> BridgePlan:
+    """The k best routes between two modalities over every data set the catalogue knows, installed or not."""
+    registry = registry or installed_registry()
+    edges = [edge for _, _, edge in _catalogue_edges(registry)]
+    return BridgeGraph(registry.catalogue.modalities, edges).plan(a, b, k=k)
+
+
+def _catalogue_edges(registry: Registry) -> Iterator[tuple[str, str, Edge]]:
+    for name, known in registry.catalogue.datasets.items():
+        for a, b in combinations(known.modalities, 2):
+            quality = expected_quality(known.pairs or 1, _TYPICAL_DIM, _TYPICAL_DIM)
+            evidence = "pair counts" if known.pairs else "pair count not known"
+            yield a, b, Edge(a, b, kind="dataset", name=name, pairs=known.pairs, quality=quality, evidence=evidence)
+
+
+def _renamed(edge: Edge, a: str, b: str) -> Edge:
+    return Edge(a, b, kind=edge.kind, name=edge.name, pairs=edge.pairs, quality=edge.quality, evidence=edge.evidence)

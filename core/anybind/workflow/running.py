@@ -1,0 +1,182 @@
+"""``run``: extract, fit, evaluate and write everything a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anybind.artifact import METRICS
+from anybind.errors import UsageError
+from anybind.evaluation import bootstrap_intervals, paired_difference
+from anybind.report.run_page import write_run_page
+from anybind.store import EmbeddingStore
+from anybind.workflow.evaluating import EntryResult, evaluate_graph
+from anybind.workflow.fitting import fit_graph
+from anybind.workflow.graph import Graph, load_graph
+from anybind.workflow.showing import shown_run
+from anybind.workflow.vectors import default_store, extract_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anybind.binder import Binder
+    from anybind.registry import Registry
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class RunResult:
+    """What a run found and where it put it.
+
+    Attributes:
+        graph: The graph that was run.
+        out: Folder with artifact/, metrics.json and report.html.
+        seeds: The seeds that were run.
+        binder: The binder of the first seed.
+        per_seed: For every seed, the results of the graph's ``evaluate:`` entries.
+        seconds: Wall time per stage.
+    """
+
+    graph: Graph
+    out: Path
+    seeds: tuple[int, ...]
+    binder: Binder
+    per_seed: list[list[EntryResult]]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """One summary per ``evaluate:`` entry: means over seeds, fractions of 1, JSON values."""
+        return [summary(list(entries)) for entries in zip(*self.per_seed, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``anybind run --json`` prints."""
+        return {
+            "schema_version": SCHEMA_VERSION, "name": self.graph.name, "graph": str(self.graph.path),
+            "out": str(self.out), "seeds": list(self.seeds), "results": self.results, "seconds": self.seconds,
+        }  # fmt: skip
+
+
+def run(
+    graph: Graph | str | Path,
+    out: Path | str | None = None,
+    *,
+    store: Path | str | None = None,
+    seeds: Sequence[int] | None = None,
+    method: str | None = None,
+    registry: Registry | None = None,
+    echo: Callable[[str], None] | None = None,
+) -> RunResult:
+    """Run a graph from raw data to a saved, judged binder.
+
+    Extraction resumes where an earlier run stopped; vectors in the store are used again.
+
+    Args:
+        graph: A graph or the path of its YAML.
+        out: Where the results go; ``runs/<name>`` if None.
+        store: Where the vectors lie; ``store`` beside ``out`` if None.
+        seeds: The seeds to run; the graph's if None.
+        method: Another binder method than the declared one.
+        registry: Where names are looked up; the installed plugins if None.
+        echo: Called with a line for people as each stage begins.
+
+    Raises:
+        AnybindError: the graph, the data, the store or the disk is at fault; the message says which.
+    """
+    opened = graph if isinstance(graph, Graph) else load_graph(graph, registry=registry)
+    target = Path(out) if out is not None else Path("runs") / opened.name
+    vectors = EmbeddingStore(Path(store) if store is not None else default_store(target))
+    chosen = tuple(seeds) if seeds is not None else opened.declaration.seeds
+    if not chosen:
+        raise UsageError("a run needs at least one seed", got="none", expected="for example --seeds 0,1,2")
+    say = echo or (lambda _: None)
+    clock = _Clock()
+    say(f"extracting into {vectors.root}")
+    with clock.stage("extract"):
+        report = extract_graph(opened, vectors, seeds=chosen)
+    say(f"embedded {report.written} items, {report.reused} were there already")
+    binders, per_seed = [], []
+    for seed in chosen:
+        say(f"seed {seed}: fitting {method or opened.declaration.bind.method}")
+        with clock.stage("fit"):
+            binders.append(fit_graph(opened, vectors, seed=seed, method=method))
+        if opened.declaration.evaluate:
+            say(f"seed {seed}: evaluating beside baselines and oracle")
+            with clock.stage("evaluate"):
+                per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed))
+    result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds)
+    with clock.stage("report"):
+        _write(result, vectors)
+    return result
+
+
+def summary(entries: Sequence[EntryResult]) -> dict[str, Any]:
+    """One entry over several seeds: means, and the paired difference to the better baseline."""
+    first = entries[0]
+    mrr = [entry.result.mrr for entry in entries]
+    baselines = {name: [entry.baselines[name].mrr for entry in entries] for name in first.baselines}
+    oracle = [entry.oracle.mrr for entry in entries if entry.oracle is not None]
+    ranks = torch.cat([entry.result.reciprocal_ranks for entry in entries])
+    interval = bootstrap_intervals(ranks[:, None], n_boot=1000, seed=0, confidence=0.95)[0]
+    return {
+        "pair": list(first.pair),
+        "method": first.method,
+        "n_queries": first.result.n_queries,
+        "mrr": fmean(mrr),
+        "interval": {"mrr": list(interval)},
+        "recall": {str(k): fmean(entry.result.recall[k] for entry in entries) for k in first.result.recall},
+        "median_rank": fmean(entry.result.median_rank for entry in entries),
+        "chance": first.result.chance.to_dict(),
+        "oracle": {"mrr": fmean(oracle)} if oracle else None,
+        "share_of_oracle": fmean(mrr) / fmean(oracle) if oracle and fmean(oracle) else None,
+        "baselines": {name: fmean(values) for name, values in baselines.items()},
+        "difference_to_best_baseline": _difference(mrr, baselines),
+        "leaked_ids": max(entry.leaked_ids for entry in entries),
+        "per_seed": [entry.to_dict() | {"fitted": _chosen(entry)} for entry in entries],
+    }
+
+
+def _difference(mrr: list[float], baselines: dict[str, list[float]]) -> dict[str, Any] | None:
+    if not baselines or len(mrr) < 2:
+        return None
+    best = max(baselines, key=lambda name: fmean(baselines[name]))
+    return {"baseline": best, **paired_difference(mrr, baselines[best]).to_dict()}
+
+
+def _chosen(entry: EntryResult) -> dict[str, Any]:
+    return {name: value for name, value in entry.fitted.items() if isinstance(value, int | float | str)}
+
+
+def _write(result: RunResult, store: EmbeddingStore) -> None:
+    content = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    result.binder.texts[METRICS] = content
+    result.binder.save_pretrained(result.out / "artifact")
+    partial = result.out / f".{METRICS}.tmp"
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, result.out / METRICS)
+    write_run_page(result.out / "report.html", shown_run(result.graph, store, result.binder, result.results, result.seeds[0]))
+
+
+class _Clock:
+    """Wall seconds per stage, added up over seeds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begun, 2)

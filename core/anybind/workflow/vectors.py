@@ -1,0 +1,174 @@
+"""A graph's vectors: which spaces to extract, into which folders, and how to stream them to a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anybind.artifact import SpaceInfo
+from anybind.errors import DataError, UnknownNameError
+from anybind.extract import ExtractReport, ExtractTask, OnError, extract, read_space
+from anybind.fit_data import Batch, RowSource
+from anybind.options import fill_defaults
+from anybind.store import EmbeddingStore, SpaceKey
+from anybind.workflow.graph import Graph
+
+if TYPE_CHECKING:
+    from anybind.declaration import DatasetUse
+    from anybind.distributed import Runtime
+    from anybind.progress import ProgressCallback
+    from anybind.protocols import Dataset
+    from anybind.specs import Space
+
+
+_ROWS_AT_ONCE = 8192
+
+
+def default_store(out: Path | str) -> Path:
+    """Where vectors lie for a run that writes to ``out``: beside it, shared by all runs there."""
+    return Path(out).parent / "store"
+
+
+def space_key(graph: Graph, space: Space, collection: str) -> SpaceKey:
+    """What the vectors of a space over a collection are."""
+    spec = graph.registry.encoder(space.encoder).spec
+    use = graph.declaration.encoders[space.name]
+    options = fill_defaults(use.factory_options(spec), spec.options)
+    kept = tuple((name, value) for name, value in options.items() if spec.options[name].affects_output)
+    return SpaceKey(collection, space.modality, space.encoder, use.revision or spec.revision, space.dim, kept)
+
+
+def extract_graph(
+    graph: Graph,
+    store: EmbeddingStore,
+    *,
+    seeds: Sequence[int] | None = None,
+    on_error: OnError = "fail",
+    workers: int = 2,
+    progress: ProgressCallback | None = None,
+    runtime: Runtime | None = None,
+) -> ExtractReport:
+    """Embed everything a graph's data sets hold, for training and evaluation, that the store lacks.
+
+    Args:
+        graph: The graph.
+        store: Where the vectors go.
+        seeds: The seeds to open data sets for; the graph's if None. Seeds share vectors.
+        on_error, workers, progress, runtime: As ``anybind.extract.extract``.
+
+    Raises:
+        DataError, PluginError, StoreError: as ``anybind.extract.extract``.
+    """
+    tasks = [
+        _task(graph, dataset, space, label)
+        for seed in (graph.declaration.seeds if seeds is None else seeds)
+        for label, dataset in _all_datasets(graph, seed)
+        for space in graph.spaces_in(dataset)
+    ]
+    return extract(tasks, store, on_error=on_error, workers=workers, progress=progress, runtime=runtime)
+
+
+def row_source(
+    graph: Graph, store: EmbeddingStore, name: str, dataset: Dataset, spaces: Sequence[Space] | None = None
+) -> RowSource:
+    """A data set's stored vectors as a stream of batches."""
+    used = list(spaces or graph.spaces_in(dataset))
+    return RowSource(name, {space.name: space.dim for space in used}, partial(_batches, graph, store, dataset, used))
+
+
+def gallery(
+    graph: Graph, store: EmbeddingStore, space: str, *, dataset: str | None = None, seed: int = 0
+) -> tuple[list[str], torch.Tensor]:
+    """Ids and stored (n, dim) vectors of a space's rows in a data set.
+
+    Args:
+        graph: The graph.
+        store: Where the vectors lie.
+        space: The space.
+        dataset: Name of a training data set; the first evaluation data set if None.
+        seed: The seed the data set is opened for.
+
+    Raises:
+        UnknownNameError: no such data set or space.
+        DataError: nothing of it has been extracted.
+    """
+    opened, label = _gallery_dataset(graph, dataset, seed)
+    known = graph.spaces[graph.resolve(space)]
+    vectors, present = read_space(opened, space_key(graph, known, opened.collection), store)
+    ids = [item for item, held in zip(opened.ids, present.tolist(), strict=True) if held]
+    if not ids:
+        raise DataError(
+            "nothing to search in", where=f"data set {label!r}, space {known.name!r}", got="no stored vectors",
+            hint=f"run: anybind extract {graph.path}",
+        )  # fmt: skip
+    return ids, vectors[present]
+
+
+def space_info(graph: Graph, space: Space) -> SpaceInfo:
+    """What an artifact records of a space."""
+    entry = graph.registry.encoder(space.encoder)
+    use = graph.declaration.encoders[space.name]
+    return SpaceInfo(
+        name=space.name, modality=space.modality, kind=graph.declaration.kinds.get(space.modality), dim=space.dim,
+        normalise=True, encoder=space.encoder, revision=use.revision or entry.spec.revision,
+        options=use.factory_options(entry.spec), distribution=f"{entry.distribution} {entry.version}",
+        licence=entry.spec.licence,
+    )  # fmt: skip
+
+
+def _gallery_dataset(graph: Graph, dataset: str | None, seed: int) -> tuple[Dataset, str]:
+    uses: dict[str, DatasetUse] = dict(graph.declaration.datasets)
+    if dataset is None:
+        if not graph.declaration.evaluate:
+            raise UnknownNameError("the graph evaluates nothing; name the data set to search in", where=graph.path,
+                                   expected=f"one of {', '.join(uses)}")  # fmt: skip
+        return graph.open(graph.declaration.evaluate[0].dataset, seed, "evaluate[0]"), "evaluate[0]"
+    if dataset not in uses:
+        raise UnknownNameError("the graph has no such data set", where=graph.path, got=dataset,
+                               expected=f"one of {', '.join(uses)}")  # fmt: skip
+    return graph.open(uses[dataset], seed, dataset), dataset
+
+
+def _all_datasets(graph: Graph, seed: int) -> Iterator[tuple[str, Dataset]]:
+    yield from graph.training(seed).items()
+    for i, entry in enumerate(graph.declaration.evaluate):
+        yield f"evaluate[{i}]", graph.open(entry.dataset, seed, f"evaluate[{i}]")
+        if entry.oracle is not None:
+            yield f"evaluate[{i}].oracle", graph.open(entry.oracle, seed, f"evaluate[{i}].oracle")
+
+
+def _task(graph: Graph, dataset: Dataset, space: Space, label: str) -> ExtractTask:
+    spec = graph.registry.encoder(space.encoder).spec
+    options = graph.declaration.encoders[space.name].factory_options(spec)
+    build: Callable[[], Any] = partial(graph.registry.build_encoder, space.encoder, **options)
+    modality = graph.registry.build_modality(space.modality, graph.declaration.kinds)
+    return ExtractTask(dataset, space.modality, modality, build, space_key(graph, space, dataset.collection), label)
+
+
+def _batches(graph: Graph, store: EmbeddingStore, dataset: Dataset, spaces: Sequence[Space]) -> Iterator[Batch]:
+    keys = {space.name: space_key(graph, space, dataset.collection) for space in spaces}
+    for start in range(0, len(dataset), _ROWS_AT_ONCE):
+        rows = _Slice(dataset, range(start, min(start + _ROWS_AT_ONCE, len(dataset))))
+        read = {name: read_space(rows, key, store) for name, key in keys.items()}
+        yield Batch(
+            tuple(rows.ids), {n: vectors for n, (vectors, _) in read.items()}, {n: held for n, (_, held) in read.items()}
+        )
+
+
+class _Slice:
+    """Some rows of a data set, as a data set."""
+
+    def __init__(self, dataset: Dataset, rows: range) -> None:
+        self.collection, self.modalities = dataset.collection, dataset.modalities
+        self.ids = [dataset.ids[i] for i in rows]
+        self._dataset, self._rows = dataset, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._dataset[self._rows[index]]

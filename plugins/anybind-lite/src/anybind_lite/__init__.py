@@ -1,0 +1,1 @@
+"""Small encoders for anybind whose weights come inside registry packages."""
