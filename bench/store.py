@@ -1,6 +1,6 @@
-"""Write and read 100,000 vectors of 512 dims through the store, beside plain numpy save and load, in one run.
+"""Write and read 100,000 vectors of 512 dims through the store, beside numpy save and load, in one run.
 
-The store does more: every shard is synced to the disk, summed with sha256 and claimed against other processes.
+The store does more: each shard is synced to the disk, summed with sha256, claimed against other processes.
 The ratios say what that costs; both read rows in random order. Run: ``python bench/store.py [--json]``.
 """
 

@@ -53,8 +53,9 @@ def _random_states() -> list[tuple[Callable[..., object], object]]:
 def fake_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Make a plugin look installed, without pip: a module and its metadata in a folder on sys.path.
 
-    Call it as ``fake_plugin(distribution, code, version="1.0", module=..., entry_point=..., metadata=...)``;
-    it returns the folder. ``code=None`` leaves out the module. Each call puts its folder first on sys.path.
+    Call it as ``fake_plugin(distribution, code, version="1.0", module=..., entry_points=..., requires=...)``;
+    it returns the folder. ``code=None`` leaves out the module, ``entry_points`` is the text of the metadata
+    file, ``requires`` holds requirements. Each call puts its folder first on sys.path.
     """
     modules: list[str] = []
 

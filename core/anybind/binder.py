@@ -217,7 +217,8 @@ class Binder:
             )  # fmt: skip
         if info.name not in self._encoders:
             spec = self._own_registry().encoder(info.encoder).spec
-            if (spec.revision, spec.dim) != (info.revision, info.dim):
+            revision = info.options.get("revision", spec.revision)
+            if (revision, spec.dim_for(info.options)) != (info.revision, info.dim):
                 raise PluginError(
                     "the installed encoder is not the one this binder was fitted with", where=f"space {info.name!r}",
                     got=f"{info.encoder} {spec.revision}, {spec.dim} dims",

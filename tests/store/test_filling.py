@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -22,6 +24,7 @@ import torch
 from anybind.errors import DataError, ShapeError, StoreError, UsageError
 from anybind.store import EmbeddingStore, FillReport, SpaceFolder, SpaceKey, check_vectors
 from anybind.store import files as store_files
+from anybind.store.claims import Claim, ClaimBoard
 
 DIM = 4
 KEY = SpaceKey("things", "image", "toy", "1", DIM)
@@ -170,6 +173,59 @@ def test_two_processes_fill_one_store(tmp_path: Path) -> None:
         assert f"written={len(own)}, reused=0, shared={80 - len(own)}" in output
     assert not list(folder.path.glob("claim-*"))
     assert not list(folder.path.glob(".*"))
+
+
+def test_many_fillers_of_one_store_embed_each_id_once(tmp_path: Path) -> None:
+    """Threads with nothing in common but the folder, racing for shards of two rows."""
+    embedded: list[str] = []
+    start = threading.Barrier(4)
+
+    def embed(ids: Sequence[str]) -> torch.Tensor:
+        embedded.extend(ids)
+        return vectors_of(ids)
+
+    def work(order: Sequence[str]) -> FillReport:
+        start.wait()
+        return space_in(tmp_path).fill(order, embed, shard_size=2)
+
+    orders = [IDS, IDS[::-1], IDS, IDS[50:] + IDS[:50]]
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(work, orders))
+    assert Counter(embedded) == Counter(IDS)
+    assert sum(report.written for report in reports) == 100
+    assert all(report.written + report.reused + report.shared == 100 for report in reports)
+    assert torch.equal(space_in(tmp_path).read(IDS), vectors_of(IDS))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_others_do_between_the_look_and_the_claim_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """Just before the claim is written, another run claims the same rows, and in one case finishes them."""
+    folder, real, released = space_in(tmp_path), ClaimBoard.announce, threading.Event()
+    claim = folder.path / "claim-other.json"
+    content = {"owner": {"host": "elsewhere", "pid": 1}, "numbers": [7], "ids": IDS[:1]}
+
+    def release() -> None:
+        released.set()
+        claim.unlink()
+
+    def late(board: ClaimBoard, numbers: Iterable[int], ids: Iterable[str]) -> Claim:
+        monkeypatch.undo()
+        if finished:
+            space_in(tmp_path).fill(IDS[:10], vectors_of)
+        else:
+            claim.write_text(json.dumps(content))
+            threading.Timer(0.3, release).start()
+        return real(board, numbers, ids)
+
+    def embed(ids: Sequence[str]) -> torch.Tensor:
+        assert released.is_set() or IDS[0] not in ids
+        return vectors_of(ids)
+
+    monkeypatch.setattr(ClaimBoard, "announce", late)
+    report = folder.fill(IDS[:10], embed_nothing if finished else embed)
+    assert report == (FillReport(0, 0, 10) if finished else FillReport(10, 0, 0))
 
 
 def test_two_ranks_write_what_one_writes(tmp_path: Path) -> None:

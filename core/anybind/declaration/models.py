@@ -101,10 +101,9 @@ class Declaration(_Model):
         Raises:
             UnknownNameError: an encoder is not installed.
         """
+        specs = {name: registry.encoder(use.use).spec for name, use in self.encoders.items()}
         return {
-            name: Space(
-                name=name, modality=use.modality, encoder=use.use, dim=registry.encoder(use.use).spec.dim
-            )
+            name: Space(name=name, modality=use.modality, encoder=use.use, dim=specs[name].dim_for(use.options))
             for name, use in self.encoders.items()
         }
 

@@ -35,12 +35,30 @@ class Regression:
     cross: torch.Tensor
 
     @classmethod
-    def of(cls, groups: Sequence[Group], a: str, b: str) -> Regression:
-        """The regression of b on a over the groups that hold both."""
+    def of(cls, groups: Sequence[Group], a: str, b: str, span: torch.Tensor | None = None) -> Regression:
+        """The regression of b on a over the groups that hold both.
+
+        Args:
+            groups: The covariances.
+            a, b: The two spaces.
+            span: (d_a, k) orthonormal directions outside of which a does not vary: with fewer rows than
+                dims this makes the eigendecomposition a small one, without changing its outcome.
+        """
         both = [g for g in groups if a in g.spaces and b in g.spaces]
         n = sum(g.n for g in both)
-        values, vectors = symmetric_eigh(torch.stack([g.n / n * g.block(a, a) for g in both]).sum(0))
-        return cls(values.clamp(min=0), vectors, torch.stack([g.n / n * g.block(a, b) for g in both]).sum(0))
+        own = torch.stack([g.n / n * g.block(a, a) for g in both]).sum(0)
+        values, vectors = symmetric_eigh(own if span is None else span.T @ own @ span)
+        cross = torch.stack([g.n / n * g.block(a, b) for g in both]).sum(0)
+        return cls(values.clamp(min=0), vectors if span is None else span @ vectors, cross)
+
+    @property
+    def mean_variance(self) -> float:
+        """Mean eigenvalue of S_aa, the unit of ridge."""
+        return float(self.values.sum()) / len(self.vectors)
+
+    def span(self) -> torch.Tensor:
+        """(d_a, k) the directions in which a varies."""
+        return self.vectors[:, self.values > self.values.max() * _PINV_CUTOFF]
 
     def map(self, kind: str, strength: float) -> torch.Tensor:
         """The (d_a, d_b) map; ``kind`` is ridge, rank or pinv."""
@@ -48,7 +66,7 @@ class Regression:
 
     def _gains(self, kind: str, strength: float) -> torch.Tensor:
         if kind == "ridge":
-            return 1 / (self.values + strength * self.values.mean())
+            return 1 / (self.values + strength * self.mean_variance)
         kept = self.values > self.values.max() * _PINV_CUTOFF
         if kind == "rank":
             kept &= torch.arange(len(self.values)) >= len(self.values) - int(strength)
@@ -101,7 +119,8 @@ def _chosen_strength(
 ) -> float:
     folds = selection_folds(data, edges, limit=_SELECTION_FOLDS)
     candidates = RIDGES if kind == "ridge" else [r for r in RANKS if r <= data.dims[a]]
-    regressions = {fold: Regression.of(data.moments.groups(without_fold=fold), a, b) for fold in folds}
+    span = Regression.of(data.moments.groups(), a, b).span()
+    regressions = {fold: Regression.of(data.moments.groups(without_fold=fold), a, b, span) for fold in folds}
     means = {fold: data.moments.means(without_fold=fold) for fold in folds}
 
     def judge(strength: float, fold: int) -> float:

@@ -22,6 +22,8 @@ from anybind.moments import Group
 _START_CORRELATION = (0.05, 0.8)
 _SMALLEST_SHARE = 0.2
 _LARGEST_COMMUNALITY = 0.95
+# Isotropic pseudo-rows per dim added to each space's own covariance before it is whitened.
+_START_SHRINKAGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,32 +56,45 @@ def pooled_covariances(groups: Sequence[Group], spaces: Sequence[str]) -> dict[s
     return result
 
 
-def start(groups: Sequence[Group], rank: int, shrinkage: float) -> LatentModel:
-    """EM's starting point: leading eigenvectors of the whitened covariances, joined over data sets.
+@dataclass(frozen=True)
+class Start:
+    """EM's starting point for every rank: leading eigenvectors of the whitened covariances, joined over data sets.
 
-    Args:
-        groups: What was observed together.
-        rank: Number of latent dims, at most the sum of the spaces' dims.
-        shrinkage: Pseudo-rows of isotropic covariance added to each space's own covariance, >= 0.
+    Attributes:
+        values: (D,) eigenvalues, descending.
+        vectors: (D, D) eigenvectors of all spaces stacked.
+        columns: Space -> its rows in ``vectors``.
+        roots: Space -> (d, d) root of its shrunk covariance.
     """
-    spaces = sorted({space for g in groups for space in g.spaces})
-    own = pooled_covariances(groups, spaces)
-    rows = {space: sum(g.n for g in groups if space in g.spaces) for space in spaces}
-    own = {s: shrunk(c, rows[s], max(shrinkage, 1e-3)) for s, c in own.items()}
-    joined, columns = _whitened_joint(groups, spaces, own)
-    values, vectors = symmetric_eigh(joined)
-    values, vectors = values.flip(0)[:rank], vectors.flip(1)[:, :rank]
-    strength = (values / 2**0.5).clamp(*_START_CORRELATION).sqrt()
-    loadings, noise = {}, {}
-    for space in spaces:
-        part = vectors[columns[space]]
-        part = part / part.norm(dim=0).clamp(min=_SMALLEST_SHARE) * strength
-        root = matrix_root(own[space])
-        shares, axes = symmetric_eigh(part @ part.T)
-        rest = 1 - shares.clamp(0, _LARGEST_COMMUNALITY)
-        loadings[space] = root @ part
-        noise[space] = root @ (axes * rest) @ axes.T @ root
-    return LatentModel(loadings, noise)
+
+    values: torch.Tensor
+    vectors: torch.Tensor
+    columns: Mapping[str, slice]
+    roots: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, groups: Sequence[Group]) -> Start:
+        """The start for what was observed together; one eigendecomposition of all spaces' dims."""
+        spaces = sorted({space for g in groups for space in g.spaces})
+        own = pooled_covariances(groups, spaces)
+        rows = {space: sum(g.n for g in groups if space in g.spaces) for space in spaces}
+        own = {s: shrunk(c, rows[s], _START_SHRINKAGE * len(c)) for s, c in own.items()}
+        joined, columns = _whitened_joint(groups, spaces, own)
+        values, vectors = symmetric_eigh(joined)
+        return cls(values.flip(0), vectors.flip(1), columns, {s: matrix_root(c) for s, c in own.items()})
+
+    def model(self, rank: int) -> LatentModel:
+        """The starting model of a rank, at most the sum of the spaces' dims."""
+        strength = (self.values[:rank] / 2**0.5).clamp(*_START_CORRELATION).sqrt()
+        loadings, noise = {}, {}
+        for space, root in self.roots.items():
+            part = self.vectors[self.columns[space], :rank]
+            part = part / part.norm(dim=0).clamp(min=_SMALLEST_SHARE) * strength
+            shares, axes = symmetric_eigh(part @ part.T)
+            rest = 1 - shares.clamp(0, _LARGEST_COMMUNALITY)
+            loadings[space] = root @ part
+            noise[space] = root @ (axes * rest) @ axes.T @ root
+        return LatentModel(loadings, noise)
 
 
 def _whitened_joint(

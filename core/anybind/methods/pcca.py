@@ -24,11 +24,11 @@ import torch
 
 from anybind.errors import ArtifactError, SelectionError
 from anybind.fit_data import FitData
-from anybind.methods.latent import LatentModel, em_step, log_likelihood, pooled_covariances, start
+from anybind.methods.latent import LatentModel, Start, em_step, log_likelihood, pooled_covariances
 from anybind.methods.linalg import inverse_root, matrix_root, symmetric_eigh
 from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
 from anybind.methods.space_map import SpaceMap, pooled_means
-from anybind.moments import Moments
+from anybind.moments import Group, Moments
 
 _RANKS = (8, 16, 32, 64, 96, 128, 192)
 _SHRINKAGES = (1.0, 0.3, 3.0)
@@ -73,7 +73,8 @@ class PCCA:
         maps = principal_maps(data.moments, self.dims)
         moments = data.moments.projected(maps)
         rank, shrinkage = self._choose(data, moments, maps)
-        model = run_em(moments, None, rank, shrinkage, self.steps)
+        groups = moments.groups()
+        model = run_em(Start.of(groups).model(rank), groups, shrinkage, self.steps)
         means = pooled_means(data.moments)
         spaces, reliability = {}, {}
         for space, principal in maps.items():
@@ -154,13 +155,17 @@ class _Judge:
         self.by_rows = set(data.moments.datasets) <= set(data.samples)
         whole = list(range(min(_SELECTION_FOLDS, moments.folds)))
         self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS) if self.by_rows else whole
+        self._starts: dict[int, Start] = {}
         self._known: dict[tuple[int, float, int], float] = {}
 
     def __call__(self, rank: int, shrinkage: float, fold: int) -> float:
         key = (rank, shrinkage, fold)
         if key not in self._known:
+            groups = self.moments.groups(without_fold=fold)
+            if fold not in self._starts:
+                self._starts[fold] = Start.of(groups)
             steps = min(self.method.steps, _SELECTION_STEPS)
-            model = run_em(self.moments, fold, rank, shrinkage, steps)
+            model = run_em(self._starts[fold].model(rank), groups, shrinkage, steps)
             held_out = self._retrieval if self.by_rows else self._likelihood
             self._known[key] = held_out(model, fold)
         return self._known[key]
@@ -203,10 +208,8 @@ def largest_rank(moments: Moments) -> int:
     return max(min(moments.dims[a], moments.dims[b], moments.pairs(a, b)) for _, a, b in moments.edges())
 
 
-def run_em(moments: Moments, without_fold: int | None, rank: int, shrinkage: float, steps: int) -> LatentModel:
-    """Start and ``steps`` EM steps on all folds but one (or on all)."""
-    groups = moments.groups(without_fold=without_fold)
-    model = start(groups, rank, shrinkage)
+def run_em(model: LatentModel, groups: Sequence[Group], shrinkage: float, steps: int) -> LatentModel:
+    """``steps`` EM steps."""
     for _ in range(steps):
         model = em_step(model, groups, shrinkage)
     return model

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from anybind.errors import StoreError
-from anybind.store.files import write_whole
+from anybind.store.files import clock_of, write_whole
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class ClaimBoard:
         foreign = [path for path in paths if path not in self._held]
         if not foreign:
             return []
-        now = _clock_of(self._folder)
+        now = clock_of(self._folder)
         found = [self._live(path, now) for path in sorted(foreign)]
         return [claim for claim in found if claim is not None]
 
@@ -135,12 +134,6 @@ class ClaimBoard:
 
 def _is_claim(name: str) -> bool:
     return name.startswith("claim-") and name.endswith(".json")
-
-
-def _clock_of(folder: Path) -> float:
-    """The present time by the clock that stamps this folder's files, which may be another machine's."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock-", suffix=".tmp") as probe:
-        return os.stat(probe.name).st_mtime
 
 
 def _this_process() -> dict[str, str | int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import time
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,9 +80,17 @@ def _write(path: Path, content: bytes, lasting: bool) -> None:
             os.fsync(file.fileno())
 
 
+def clock_of(folder: Path) -> float:
+    """The present time by the clock that stamps this folder's files, which may be another machine's."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock-", suffix=".tmp") as probe:
+        return os.stat(probe.name).st_mtime
+
+
 def sweep(folder: Path, older_than: float) -> None:
     """Remove temporary files that a killed writer left ``older_than`` seconds ago or earlier."""
-    for path in folder.glob(".*.tmp"):
+    leftovers = list(folder.glob(".*.tmp"))
+    now = clock_of(folder) if leftovers else 0.0
+    for path in leftovers:
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > older_than:
+            if now - path.stat().st_mtime > older_than:
                 path.unlink(missing_ok=True)

@@ -141,9 +141,9 @@ class Shards:
         Raises:
             DamagedShardError: a shard's sum is wrong.
         """
-        result = torch.empty((len(ids), self._dim), dtype=torch.float32)
+        result = np.empty((len(ids), self._dim), dtype=np.float32)
         if not ids:
-            return result
+            return torch.from_numpy(result)
         places = np.array([self.index[identifier] for identifier in ids], dtype=np.int64)
         order = np.argsort(places[:, 0], kind="stable")
         starts = np.flatnonzero(np.diff(places[order, 0])) + 1
@@ -151,8 +151,8 @@ class Shards:
             number, rows = int(places[positions[0], 0]), places[positions, 1]
             if self.verify([number]):
                 raise self.damage(number)
-            result[torch.from_numpy(positions)] = self._vectors(number)[torch.from_numpy(rows)]
-        return result
+            result[positions] = self._vectors(number)[rows]
+        return torch.from_numpy(result)
 
     def damage(self, number: int) -> DamagedShardError:
         """The error to raise for a damaged shard."""
@@ -242,12 +242,12 @@ class Shards:
             self._verified.add(number)
         return right
 
-    def _vectors(self, number: int) -> torch.Tensor:
+    def _vectors(self, number: int) -> NDArray[np.float32]:
         """(rows, dim) float32 view of the file, mapped into memory: only the rows used are read."""
         path = self._path(number, "safetensors")
         try:
             with safe_open(path, framework="pt") as file:
-                vectors: torch.Tensor = file.get_tensor("vectors")
+                vectors: NDArray[np.float32] = file.get_tensor("vectors").numpy()
         except (OSError, SafetensorError) as error:
             raise DamagedShardError("a shard is damaged", where=path, got=error, hint=_REPAIR) from error
         return vectors

@@ -17,12 +17,11 @@ import torch
 from anybind.artifact import METRICS
 from anybind.errors import UsageError
 from anybind.evaluation import bootstrap_intervals, paired_difference
-from anybind.report.run_page import write_run_page
 from anybind.store import EmbeddingStore
 from anybind.workflow.evaluating import EntryResult, evaluate_graph
 from anybind.workflow.fitting import fit_graph
 from anybind.workflow.graph import Graph, load_graph
-from anybind.workflow.showing import shown_run
+from anybind.workflow.showing import write_run_page
 from anybind.workflow.vectors import default_store, extract_graph
 
 if TYPE_CHECKING:
@@ -164,7 +163,8 @@ def _write(result: RunResult, store: EmbeddingStore) -> None:
     partial = result.out / f".{METRICS}.tmp"
     partial.write_text(content, encoding="utf-8")
     os.replace(partial, result.out / METRICS)
-    write_run_page(result.out / "report.html", shown_run(result.graph, store, result.binder, result.results, result.seeds[0]))
+    page = result.out / "report.html"
+    write_run_page(page, result.graph, store, result.binder, result.results, result.seeds[0])
 
 
 class _Clock:

@@ -1,0 +1,62 @@
+"""``anybind demo``: the emoji example, from pictures and words to a page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from anybind.cli.common import PATH, command, load_registry, store_option
+from anybind.cli.output import Output
+from anybind.cli.run import run_lines
+from anybind.errors import DeclarationError, PluginError
+
+_PACKAGED = "demo.yaml"
+_IN_A_CHECKOUT = Path("examples", "emoji", "graph.yaml")
+
+
+@command("demo")
+@click.option(
+    "--out", "out_path", type=PATH, metavar="DIR", default="runs/demo", show_default=True, help="Where results go."
+)
+@store_option
+def demo(out: Output, out_path: Path, store_path: Path | None) -> None:
+    """Bind pictures to Japanese text through English, without one such pair in training.
+
+    Needs the plugins anybind-emoji and anybind-lite. Takes a few minutes on two cores, and shows the result on a
+    page.
+    """
+    from anybind.workflow import load_graph
+    from anybind.workflow import run as run_graph
+
+    registry = load_registry()
+    try:
+        graph = load_graph(demo_graph(), registry=registry)
+    except DeclarationError as error:
+        raise _cannot_run(error) from error
+    result = run_graph(graph, out_path, store=store_path, registry=registry, echo=out.note)
+    out.result({**result.to_dict(), "page": out_path / "report.html"}, run_lines(result))
+
+
+def demo_graph() -> Path:
+    """The packaged graph of the demo, else the one of a checkout.
+
+    Raises:
+        PluginError: there is neither.
+    """
+    package = Path(str(files("anybind")))
+    candidates = (package / _PACKAGED, package.parent.parent / _IN_A_CHECKOUT)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise PluginError("the demo's graph is not in this installation", expected=" or ".join(map(str, candidates)),
+                      hint="install anybind again")  # fmt: skip
+
+
+def _cannot_run(error: DeclarationError) -> PluginError:
+    """The problems of the demo's own graph come from what is not installed."""
+    hints = dict.fromkeys(str(problem.hint or problem) for problem in error.problems)
+    return PluginError("the demo needs plugins that are not in use", where=error.where,
+                       got="; ".join(problem.message for problem in error.problems) or error.what,
+                       hint="; ".join(hints) or error.hint)  # fmt: skip

@@ -1,0 +1,99 @@
+"""``anybind doctor``: is this installation sound, and what does it consist of?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anybind.cli.common import command, find_plugins
+from anybind.cli.output import Output
+from anybind.cli.plugins import plugin_fields, plugin_lines, plugin_problems
+from anybind.version import installed_version
+
+_NEEDED = ("torch", "numpy", "safetensors", "huggingface_hub", "pydantic", "pluggy", "PyYAML", "click", "tqdm")
+_OPTIONAL = ("pillow", "soundfile")
+_SWITCHES = (
+    "ANYBIND_DISABLE_PLUGINS", "ANYBIND_PLUGINS_STRICT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
+    "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS", "NO_COLOR",
+)  # fmt: skip
+_OLDEST_PYTHON = (3, 11)
+
+
+@command("doctor")
+@click.option("--torch", "with_torch", is_flag=True, help="Import torch too (seconds), and name the devices.")
+def doctor(out: Output, with_torch: bool) -> int:
+    """Show versions, plugins, places and switches, and what is wrong with them.
+
+    Exit code 1 when something is.
+    """
+    from anybind.catalogue import catalogue_path
+
+    registry, statuses = find_plugins()
+    fields: dict[str, Any] = {
+        "versions": _versions(),
+        **plugin_fields(statuses, registry.conflicts),
+        "places": {
+            "catalogue": catalogue_path(),
+            "stores": sorted(map(str, Path("runs").glob("**/store"))),
+            "hub_cache": _hub_cache(),
+        },
+        "switches": {name: os.environ[name] for name in _SWITCHES if name in os.environ},
+        "devices": _devices() if with_torch else None,
+    }
+    problems = [*_version_problems(fields["versions"]), *plugin_problems(statuses, registry.conflicts)]
+    fields["problems"] = problems
+    out.result(fields, _lines(fields, list(plugin_lines(statuses, registry.conflicts))))
+    return 1 if problems else 0
+
+
+def _versions() -> dict[str, str | None]:
+    own = {"anybind": installed_version(), "python": platform.python_version(), "platform": platform.platform()}
+    return {**own, **{name: _version(name) for name in (*_NEEDED, *_OPTIONAL)}}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _version_problems(versions: Mapping[str, str | None]) -> list[str]:
+    missing = [f"{name} is not installed: pip install {name}" for name in _NEEDED if versions[name] is None]
+    if sys.version_info < _OLDEST_PYTHON:
+        missing.append(f"Python {versions['python']} is too old: 3.11 or later is needed")
+    return missing
+
+
+def _hub_cache() -> Path:
+    """Where huggingface_hub keeps downloads, without importing it."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+
+def _devices() -> list[str]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    apple = ["Apple GPU (mps)"] if torch.backends.mps.is_available() else []
+    return [f"CPU, {torch.get_num_threads()} threads", *gpus, *apple]
+
+
+def _lines(fields: Mapping[str, Any], plugin_table: list[str]) -> Iterator[str]:
+    for name, found in fields["versions"].items():
+        yield f"{name:<16}{found or 'not installed'}"
+    yield f"{'devices':<16}{', '.join(fields['devices'] or ['not looked at; anybind doctor --torch does'])}"
+    for name, place in fields["places"].items():
+        yield f"{name:<16}{', '.join(place) if isinstance(place, list) else place}"
+    for name, value in fields["switches"].items():
+        yield f"{name}={value}"
+    yield from ["", *plugin_table, ""]
+    yield from (f"! {problem}" for problem in fields["problems"] if f"! {problem}" not in plugin_table)
+    yield "nothing wrong" if not fields["problems"] else f"problems: {len(fields['problems'])}"
