@@ -16,7 +16,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    cli.main()
+    sys.exit(cli.main())
 
 
 if __name__ == "__main__":

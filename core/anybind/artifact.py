@@ -17,25 +17,27 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import load, save
 
 from anybind.errors import ArtifactError
 from anybind.specs import Name
 
 FORMAT_VERSION = 1
-CONFIG, MODEL, GRAPH, METRICS, CARD = "config.json", "model.safetensors", "graph.yaml", "metrics.json", "README.md"
+CONFIG, MODEL = "config.json", "model.safetensors"
+GRAPH, METRICS, CARD = "graph.yaml", "metrics.json", "README.md"
 _MAX_CONFIG_BYTES = 16 * 2**20
 _CODE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".py")
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
+FileName = Literal["model.safetensors", "graph.yaml", "metrics.json", "README.md"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -44,14 +46,14 @@ class _Model(BaseModel):
 
 
 class SpaceInfo(_Model):
-    """What a space of a binder is: its vectors, and the encoder that makes them, if one is known."""
+    """What a space of a binder is: its vectors, and the encoder that makes them, if it is known."""
 
     name: Name
     modality: Name
     kind: Name | None = None
     dim: int = Field(ge=1, le=65536, description="Length of the raw vectors.")
     normalise: bool = Field(description="Whether raw vectors are scaled to unit length first.")
-    projected: int | None = Field(default=None, ge=1, le=65536, description="Dims after the input projection.")
+    projected: int | None = Field(default=None, ge=1, le=65536, description="Dims after projection.")
     encoder: Name | None = None
     revision: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
@@ -66,10 +68,16 @@ class TensorInfo(_Model):
     dtype: Literal["float32", "float64"]
 
 
+class DatasetInfo(_Model):
+    """A data set a binder was fitted on."""
+
+    rows: dict[Name, int] = Field(description="Space -> number of rows that have it.")
+
+
 class Training(_Model):
     """The data a binder was fitted on."""
 
-    datasets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    datasets: dict[str, DatasetInfo] = Field(default_factory=dict)
     seed: int = 0
 
 
@@ -84,7 +92,14 @@ class Config(_Model):
     spaces: dict[Name, SpaceInfo] = Field(max_length=1024)
     training: Training
     tensors: dict[str, TensorInfo] = Field(max_length=1_000_000)
-    files: dict[str, Sha256]
+    files: dict[FileName, Sha256]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        wrong = [name for name, space in self.spaces.items() if space.name != name]
+        if wrong:
+            raise ValueError(f"space {wrong[0]!r} names itself {self.spaces[wrong[0]].name!r}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -97,12 +112,16 @@ class Saved:
 
 
 def write_artifact(
-    folder: Path | str, header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]
+    folder: Path | str,
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    texts: Mapping[str, str],
 ) -> Path:
     """Write an artifact; an older one in the folder is replaced, other files there stay.
 
-    Everything is written beside the folder first and moved in at the end, config.json last, so that a
-    full disk or a kill leaves what was there before, or a folder whose sums tell that it is unfinished.
+    Everything is written into a folder of its own first and moved to its place at the end, config.json
+    last. When that fails, as on a full disk, what was there before is put back; after a kill in between
+    the folder has no config.json, which tells that it is unfinished.
 
     Args:
         folder: Where; made if missing.
@@ -111,47 +130,95 @@ def write_artifact(
         texts: graph.yaml, metrics.json, README.md, those there are.
 
     Raises:
-        ArtifactError: the folder cannot be written.
+        ArtifactError: the folder cannot be written, or holds files of other things under the same names;
+            a tensor is not finite, or the header is no valid one.
     """
     folder = Path(folder)
     kept = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in sorted(tensors.items())}
+    for name, tensor in kept.items():
+        _require_finite(tensor, f"tensor {name}")
     contents = {MODEL: save(kept)} | {name: text.encode() for name, text in texts.items()}
-    config = Config.model_validate(
-        {
-            **header,
-            "format_version": FORMAT_VERSION,
-            "tensors": {n: {"shape": tuple(t.shape), "dtype": str(t.dtype).removeprefix("torch.")} for n, t in kept.items()},
-            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
-        }
-    )  # fmt: skip
-    contents[CONFIG] = (json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode()
     try:
+        contents[CONFIG] = _config_bytes(header, kept, contents)
         _move_in(folder, contents)
+    except ValueError as error:
+        raise ArtifactError("the binder cannot be saved as it is", where=folder, got=error) from error
     except OSError as error:
         raise ArtifactError(
             "the artifact cannot be written", where=folder, got=error.strerror or error,
-            hint="free some space or choose another folder; what was there before is unchanged or has a wrong sum",
+            hint="free some space or choose another folder; what was there before is kept",
         ) from error  # fmt: skip
     return folder
 
 
+def _config_bytes(
+    header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], contents: Mapping[str, bytes]
+) -> bytes:
+    infos = {
+        name: {"shape": tuple(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
+        for name, tensor in tensors.items()
+    }
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+    config = Config.model_validate(
+        {**header, "format_version": FORMAT_VERSION, "tensors": infos, "files": sums}
+    )
+    plain = config.model_dump(mode="json")
+    return (json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def _move_in(folder: Path, contents: Mapping[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    folder.mkdir(parents=True, exist_ok=True)
+    replaced = _replaceable(folder, contents)
+    staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+    aside = staging / "old"
     try:
+        aside.mkdir()
         for name, content in contents.items():
             with open(staging / name, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for name in (GRAPH, METRICS, CARD):
-            if name not in contents:
-                (folder / name).unlink(missing_ok=True)
-        for name in sorted(contents, key=lambda n: n == CONFIG):
-            os.replace(staging / name, folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        moves_out = [(folder / name, aside / name) for name in replaced]
+        moves_in = [(staging / name, folder / name) for name in sorted(contents, key=lambda n: n == CONFIG)]
+        _move_all(moves_out + moves_in)
+    except BaseException:
+        if not aside.exists() or not os.listdir(aside):  # else it holds what could not be put back
+            shutil.rmtree(staging, ignore_errors=True)
+        raise
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replaceable(folder: Path, names: Iterable[str]) -> list[str]:
+    """The files of an older artifact, config.json first; refuses to overwrite what is not ours.
+
+    A model of another library has a config.json, too, and any folder may have a README.md.
+    """
+    ours: set[str] = set()
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        config = _parsed(folder / CONFIG)
+        if config["library"] == "anybind":
+            ours = {CONFIG, *config["files"]}
+    present = [name for name in (CONFIG, MODEL, GRAPH, METRICS, CARD) if (folder / name).exists()]
+    foreign = [name for name in present if name not in ours and name in names]
+    if foreign:
+        raise ArtifactError(
+            "the folder holds files that are not of a saved binder, and would be lost", where=folder,
+            got=", ".join(foreign), hint="choose an empty folder, or delete them",
+        )  # fmt: skip
+    return [name for name in present if name in ours]
+
+
+def _move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Move files, from and to; when one cannot be moved, move back those that were."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            os.replace(source, target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            os.replace(target, source)
+        raise
 
 
 def read_artifact(folder: Path | str) -> Saved:
@@ -161,8 +228,11 @@ def read_artifact(folder: Path | str) -> Saved:
         ArtifactError: not an artifact, made by a newer version, damaged, or holding pickled files.
     """
     folder = Path(folder)
-    config = _read_config(folder)
-    suspicious = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(_CODE_ENDINGS))
+    try:
+        config = _read_config(folder)
+        suspicious = sorted(n for n in os.listdir(folder) if n.lower().endswith(_CODE_ENDINGS))
+    except OSError as error:
+        raise ArtifactError("the folder cannot be read", where=folder, got=error.strerror or error) from error
     if suspicious:
         raise ArtifactError(
             "the folder holds files that could run code when read", where=folder, got=", ".join(suspicious),
@@ -170,21 +240,20 @@ def read_artifact(folder: Path | str) -> Saved:
         )  # fmt: skip
     if MODEL not in config.files:
         raise ArtifactError("config.json lists no model.safetensors", where=folder)
-    contents = {name: _read_checked(folder, name, digest) for name, digest in config.files.items()}
+    contents: dict[str, bytes] = {n: _read_checked(folder / n, digest) for n, digest in config.files.items()}
     tensors = _read_tensors(folder / MODEL, contents.pop(MODEL), config)
-    return Saved(config, tensors, {name: content.decode() for name, content in contents.items()})
+    return Saved(config, tensors, {name: _text(folder / name, content) for name, content in contents.items()})
 
 
 def _read_config(folder: Path) -> Config:
     path = folder / CONFIG
     if not path.is_file():
         raise ArtifactError(
-            "this is no saved binder", where=folder, got="no config.json", expected="a folder made by save_pretrained"
-        )
-    if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise ArtifactError("config.json is too large", where=path, got=f"{path.stat().st_size} bytes")
+            "this is no saved binder",
+            where=folder, got="no config.json", expected="a folder made by save_pretrained",
+        )  # fmt: skip
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = _parsed(path)
         version = raw.get("format_version") if isinstance(raw, dict) else None
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise ArtifactError(
@@ -192,32 +261,66 @@ def _read_config(folder: Path) -> Config:
                 expected=f"at most {FORMAT_VERSION}", hint="upgrade: pip install -U anybind",
             )  # fmt: skip
         return Config.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ArtifactError("config.json is damaged", where=path, got=f"{place}: {first['msg']}") from error
     except (ValueError, RecursionError) as error:
-        details = error.errors()[0] if isinstance(error, ValidationError) else error
-        raise ArtifactError("config.json is damaged", where=path, got=details) from error
+        raise ArtifactError("config.json is damaged", where=path, got=error) from error
 
 
-def _read_checked(folder: Path, name: str, digest: str) -> bytes:
-    path = folder / name
-    if Path(name).name != name or name == CONFIG:
-        raise ArtifactError("config.json lists a file outside the artifact", where=folder, got=name)
+def _parsed(path: Path) -> Any:
+    """JSON as its standard has it: no key twice, no NaN.
+
+    Raises:
+        ValueError: too large, not UTF-8 or not JSON.
+        RecursionError: too deep.
+    """
+    size = path.stat().st_size
+    if size > _MAX_CONFIG_BYTES:
+        raise ValueError(f"{size} bytes are too many, at most {_MAX_CONFIG_BYTES}")
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} occurs twice")
+    return result
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _read_checked(path: Path, digest: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ArtifactError("a file of the artifact is missing or unreadable", where=path, got=error.strerror) from error
+        got = error.strerror or error
+        raise ArtifactError("a file of the artifact is missing or unreadable", where=path, got=got) from error
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise ArtifactError(
-            "a file of the artifact is damaged or was changed", where=path, got=f"sha256 {found}, {len(content)} bytes",
+            "a file of the artifact is damaged or was changed", where=path,
+            got=f"sha256 {found}, {len(content)} bytes",
             expected=f"sha256 {digest}", hint="save or download it again",
         )  # fmt: skip
     return content
 
 
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ArtifactError("a file of the artifact is no UTF-8 text", where=path, got=error) from error
+
+
 def _read_tensors(path: Path, content: bytes, config: Config) -> dict[str, torch.Tensor]:
     try:
         tensors: dict[str, torch.Tensor] = load(content)
-    except SafetensorError as error:
+    except Exception as error:  # safetensors lets errors of several kinds through
         raise ArtifactError("model.safetensors is damaged", where=path, got=error) from error
     if tensors.keys() != config.tensors.keys():
         raise ArtifactError(
@@ -227,8 +330,14 @@ def _read_tensors(path: Path, content: bytes, config: Config) -> dict[str, torch
     for name, tensor in tensors.items():
         info = config.tensors[name]
         if tuple(tensor.shape) != info.shape or tensor.dtype != _DTYPES[info.dtype]:
-            got = f"{tuple(tensor.shape)} {tensor.dtype}"
-            raise ArtifactError("a tensor does not fit config.json", where=f"{path}: {name}", got=got, expected=info)
-        if not torch.isfinite(tensor).all():
-            raise ArtifactError("a tensor holds NaN or infinity", where=f"{path}: {name}")
+            raise ArtifactError(
+                "a tensor does not fit config.json", where=f"{path}: {name}",
+                got=f"{tuple(tensor.shape)} {tensor.dtype}", expected=f"{info.shape} {info.dtype}",
+            )  # fmt: skip
+        _require_finite(tensor, f"{path}: {name}")
     return tensors
+
+
+def _require_finite(tensor: torch.Tensor, where: str) -> None:
+    if not torch.isfinite(tensor).all():
+        raise ArtifactError("a tensor holds NaN or infinity", where=where)

@@ -1,17 +1,29 @@
-"""``Binder``: what users hold. It wraps a fitted method, knows its spaces, and loads encoders when asked to."""
+"""``Binder``: what users hold. It wraps a fitted method, knows its spaces, loads encoders when asked to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from anybind.array_input import array_source, finite_matrix
-from anybind.artifact import CARD, GRAPH, METRICS, SpaceInfo, Training, read_artifact, write_artifact
+from anybind.artifact import (
+    CARD,
+    GRAPH,
+    METRICS,
+    Config,
+    DatasetInfo,
+    SpaceInfo,
+    Training,
+    read_artifact,
+    write_artifact,
+)
 from anybind.bridging import all_targets, routes_for
-from anybind.errors import ArtifactError, PluginError, UnknownNameError, UsageError
+from anybind.encoding import build_encoder, encode_inputs
+from anybind.errors import ArtifactError, NoPathError, UnknownNameError, UsageError
 from anybind.fit_data import FitData, InputMap, RowSource, collect
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
@@ -24,6 +36,8 @@ if TYPE_CHECKING:
     from anybind.registry import Registry
 
 Pair = tuple[str, str]
+
+_EXAMPLE = '{"pictures": {"image": array, "text": array}}'
 
 
 @final
@@ -124,14 +138,11 @@ class Binder:
     def encode_raw(self, inputs: Sequence[Any], *, space: str, batch_size: int = 32) -> torch.Tensor:
         """Raw inputs as the encoder's own (n, dim) float32 vectors, for ``score``; errors as ``encode``."""
         info = self._space(space)
-        modality = self._own_registry().build_modality(info.modality, {info.modality: info.kind})
-        encoder = self._encoder(info)
-        samples = [modality.load(source) for source in inputs]
-        for sample in samples:
-            modality.check(sample)
-        parts = [encoder.encode(samples[i : i + batch_size]) for i in range(0, len(samples), batch_size)]
-        vectors = torch.cat(parts) if parts else torch.zeros(0, info.dim)
-        return finite_matrix(vectors, f"encoder {info.encoder!r}", info.dim)
+        if info.name not in self._encoders:
+            self._encoders[info.name] = build_encoder(info, self._own_registry())
+        kinds = {info.modality: info.kind} if info.kind else {}
+        modality = self._own_registry().build_modality(info.modality, kinds)
+        return encode_inputs(inputs, info, modality, self._encoders[info.name], batch_size)
 
     def space_of(self, modality: str) -> str:
         """The space of this name, or the only space of this modality.
@@ -145,8 +156,9 @@ class Binder:
         if len(of_modality) == 1:
             return of_modality[0]
         what = "several spaces are of this modality" if of_modality else "this binder has no such modality"
+        names = [*self.spaces, *(info.modality for info in self.spaces.values())]
         raise UnknownNameError(what, got=modality, expected=f"one of {', '.join(of_modality or self.spaces)}",
-                               hint=_did_you_mean(modality, self.spaces))  # fmt: skip
+                               hint=_did_you_mean(modality, names))  # fmt: skip
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the binder to a folder; see ``anybind.artifact``. Returns the folder."""
@@ -181,14 +193,10 @@ class Binder:
         saved = read_artifact(folder)
         config, tensors = saved.config, dict(saved.tensors)
         registry = registry or installed_registry()
-        inputs = {}
-        for name, info in config.spaces.items():
-            projection = tensors.pop(f"input/{name}", None)
-            if (projection is None) != (info.projected is None):
-                raise ArtifactError("an input projection is missing or superfluous", where=f"space {name!r}")
-            inputs[name] = InputMap(info.normalise, projection)
-        own = {name.removeprefix("method/"): tensor for name, tensor in tensors.items()}
-        method = _restored(config.method, config.fitted, own, registry, folder)
+        inputs = {
+            name: _input_map(info, tensors.pop(f"input/{name}", None)) for name, info in config.spaces.items()
+        }
+        method = _restored(config, tensors, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
 
@@ -209,25 +217,6 @@ class Binder:
         self._registry = self._registry or installed_registry()
         return self._registry
 
-    def _encoder(self, info: SpaceInfo) -> Any:
-        if info.encoder is None:
-            raise UsageError(
-                "this space was fitted on arrays, so no encoder is known for it", where=f"space {info.name!r}",
-                hint="encode with your own model and call embed or score",
-            )  # fmt: skip
-        if info.name not in self._encoders:
-            spec = self._own_registry().encoder(info.encoder).spec
-            revision = info.options.get("revision", spec.revision)
-            if (revision, spec.dim_for(info.options)) != (info.revision, info.dim):
-                raise PluginError(
-                    "the installed encoder is not the one this binder was fitted with", where=f"space {info.name!r}",
-                    got=f"{info.encoder} {spec.revision}, {spec.dim} dims",
-                    expected=f"{info.encoder} {info.revision}, {info.dim} dims",
-                    hint=f"install the version of {info.distribution} that the model card names",
-                )  # fmt: skip
-            self._encoders[info.name] = self._own_registry().build_encoder(info.encoder, **info.options)
-        return self._encoders[info.name]
-
 
 def fit(
     datasets: Mapping[str, Mapping[str, Any]],
@@ -237,6 +226,7 @@ def fit(
     targets: Sequence[Pair] | None = None,
     present: Mapping[str, Mapping[str, Any]] | None = None,
     ids: Mapping[str, Sequence[str]] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     from_nan: bool = False,
     normalise: bool = True,
     seed: int = 0,
@@ -251,6 +241,8 @@ def fit(
         targets: The pairs of spaces that matter; every pair that the data sets join if None.
         present: Data set -> space -> (n,) booleans, where rows are missing.
         ids: Data set -> ids of its rows; items with one id in two data sets go into one fold.
+        groups: Data set -> the group of near-duplicates each row belongs to, e.g. the clip of a frame;
+            a group is never divided between the rows a choice is fitted on and those it is judged by.
         from_nan: Read rows that are all NaN as missing.
         normalise: Scale every row to unit length first; False for features whose length means something.
         seed: Seeds folds and every other random choice.
@@ -265,16 +257,31 @@ def fit(
         SelectionError: an option cannot be chosen honestly from so few rows.
         UnknownNameError, UsageError: no such method, space or option.
     """
-    for name, given in (("present", present or {}), ("ids", ids or {})):
-        unknown = sorted(set(given) - set(datasets))
-        if unknown:
-            raise UnknownNameError(f"{name} names a data set that was not given", got=unknown, expected=list(datasets))
+    if not isinstance(datasets, Mapping) or not datasets:
+        got = "none" if isinstance(datasets, Mapping) else type(datasets).__name__
+        raise UsageError("fit needs data sets by name", got=got, expected=_EXAMPLE)
+    present, ids, groups = present or {}, ids or {}, groups or {}
+    for name, given in (("present", present), ("ids", ids), ("groups", groups)):
+        _require_known(name, given, datasets)
     sources = [
-        array_source(name, spaces, ids=(ids or {}).get(name), present=(present or {}).get(name), from_nan=from_nan)
+        array_source(
+            name,
+            spaces,
+            ids=ids.get(name),
+            groups=groups.get(name),
+            present=present.get(name),
+            from_nan=from_nan,
+        )
         for name, spaces in datasets.items()
     ]
     return fit_sources(
-        sources, method=method, options=options, targets=targets, normalise=normalise, seed=seed, registry=registry
+        sources,
+        method=method,
+        options=options,
+        targets=targets,
+        normalise=normalise,
+        seed=seed,
+        registry=registry,
     )
 
 
@@ -291,28 +298,59 @@ def fit_sources(
     texts: Mapping[str, str] | None = None,
     runtime: Runtime | None = None,
 ) -> Binder:
-    """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` goes into the artifact."""
+    """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` are saved too."""
     registry = registry or installed_registry()
     unfitted = registry.build_binder(method, **(options or {}))
     data = collect(list(sources), normalise=normalise, seed=seed, runtime=runtime)
     wanted = tuple(targets) if targets is not None else all_targets(data.moments)
     fitted = unfitted.fit(data, targets=wanted, routes=routes_for(data.moments, wanted), seed=seed)
     raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
-    infos = {space: _space_info(space, dim, data, (spaces or {}).get(space)) for space, dim in raw_dims.items()}
+    known = spaces or {}
+    infos = {space: _space_info(space, dim, data, known.get(space)) for space, dim in raw_dims.items()}
     return Binder(method, fitted, infos, data.inputs, _training(data, seed), texts, registry)
 
 
+def _require_known(what: str, given: Any, datasets: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        example = f"{{{next(iter(datasets))!r}: ...}}"
+        raise UsageError(f"{what} is given by data set", got=type(given).__name__, expected=example)
+    unknown = sorted(set(given) - set(datasets))
+    if unknown:
+        raise UnknownNameError(
+            f"{what} names a data set that was not given",
+            got=unknown, expected=list(datasets), hint=_did_you_mean(unknown[0], datasets),
+        )  # fmt: skip
+
+
+def _input_map(info: SpaceInfo, projection: torch.Tensor | None) -> InputMap:
+    found = None if projection is None else (tuple(projection.shape), projection.dtype)
+    expected = None if info.projected is None else ((info.dim, info.projected), torch.float32)
+    if found != expected:
+        what = "an input projection does not fit its space"
+        raise ArtifactError(what, where=f"space {info.name!r}", got=found, expected=expected)
+    return InputMap(info.normalise, projection)
+
+
 def _restored(
-    name: str, fitted: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], registry: Registry, folder: str | Path
+    config: Config, tensors: Mapping[str, torch.Tensor], registry: Registry, folder: str | Path
 ) -> BinderMethod:
-    problem: object
+    """The fitted method; refuses tensors that are not its own and spaces that it cannot embed."""
+    foreign = sorted(name for name in tensors if not name.startswith("method/"))
+    own = {name.removeprefix("method/"): tensor for name, tensor in tensors.items() if name not in foreign}
+    method_class = registry.binder_class(config.method)
     try:
-        method: BinderMethod = registry.build_binder(name).restore(fitted, tensors)
-        problem = sorted(method.tensors().keys() ^ tensors.keys())
-    except (KeyError, TypeError, ValueError) as error:
-        problem = repr(error)
+        method: BinderMethod = method_class.restore(config.fitted, own)
+        problem: object = foreign or sorted(method.tensors().keys() ^ own.keys())
+        for name, info in config.spaces.items():
+            with suppress(NoPathError):
+                method.embed(name, torch.zeros(1, info.projected or info.dim))
+    except ArtifactError:
+        raise
+    except Exception as error:  # whatever a method stumbles over was not written by it
+        problem = f"{type(error).__name__}: {error}"
     if problem:
-        raise ArtifactError(f"the saved state does not fit the method {name!r}", where=folder, got=problem)
+        what = f"the saved state does not fit the method {config.method!r}"
+        raise ArtifactError(what, where=folder, got=problem)
     return method
 
 
@@ -329,9 +367,10 @@ def _training(data: FitData, seed: int) -> Training:
         name: {space: moments.pairs(space, space, name) for space in moments.spaces_of(name)}
         for name in moments.datasets
     }
-    return Training(datasets={name: {"rows": counts} for name, counts in rows.items()}, seed=seed)
+    datasets = {name: DatasetInfo(rows=counts) for name, counts in rows.items()}
+    return Training(datasets=datasets, seed=int(seed))
 
 
-def _did_you_mean(name: str, known: Mapping[str, object]) -> str | None:
+def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
     near = closest_name(name, known)
     return f"did you mean {near!r}?" if near else None

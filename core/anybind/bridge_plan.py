@@ -29,6 +29,8 @@ _KIND_STYLES: dict[EdgeKind, LinkStyle] = {
     "shared-space": "thick",
     "re-encoding": "dotted",
 }
+# Parallel edges named to people; to_dict lists all.
+_NAMED_EDGES = 4
 
 
 def expected_quality(pairs: int, dim_a: int, dim_b: int) -> float:
@@ -144,7 +146,10 @@ class Hop:
                 what = f"one edge is given twice: {_KIND_WORDS[edge.kind]} {edge.name!r}"
                 raise UsageError(what, where=f"{a} – {b}", hint="give it once, with all its pairs")
         quality = pooled_quality(parts)
-        why = "; ".join(edge.describe() for edge in parts)
+        best = sorted(parts, key=lambda edge: -edge.quality)[:_NAMED_EDGES]  # stable: ties stay by name
+        why = "; ".join(edge.describe() for edge in best)
+        if len(parts) > len(best):
+            why += f"; and {len(parts) - len(best)} more"
         if len(parts) > 1:
             why += f"; pooled, keeps {_percent(quality)}"
         return cls(a, b, parts, round(-math.log(quality) * TICKS_PER_NAT) / TICKS_PER_NAT, why)
@@ -281,7 +286,9 @@ def draw(spaces: Iterable[str], hops: Iterable[Hop], marked: set[Pair]) -> str:
     """Spaces and hops as a Mermaid flowchart, the ``marked`` pairs of spaces highlighted."""
     links = []
     for hop in hops:
-        label = f"{', '.join(edge.name for edge in hop.edges)}: {_percent(hop.quality)}"
+        best = sorted(hop.edges, key=lambda edge: -edge.quality)[:_NAMED_EDGES]
+        more = f" and {len(hop.edges) - len(best)} more" if len(hop.edges) > len(best) else ""
+        label = f"{', '.join(edge.name for edge in best)}{more}: {_percent(hop.quality)}"
         links.append(Link(hop.a, hop.b, label, _KIND_STYLES[hop.edges[0].kind], hop.spaces in marked))
     return flowchart(spaces, links)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from anybind.bridge_plan import Edge, expected_quality
-from anybind.errors import NoPathError
+from anybind.errors import NoPathError, UsageError
 from anybind.graph import BridgeGraph
 from anybind.moments import Moments
 
@@ -31,18 +32,26 @@ def routes_for(moments: Moments, targets: Sequence[Pair], k: int = 3) -> Routes:
     Raises:
         NoPathError: the data sets do not join a target's spaces.
         UnknownNameError: a target names a space no data set has.
+        UsageError: a target is not a pair of two spaces.
     """
     graph = graph_of(moments)
     routes: Routes = {}
-    for a, b in targets:
+    for a, b in map(_pair, targets):
         plan = graph.plan(a, b, k=k)
         if not plan.paths:
             raise NoPathError(
                 f"no chain of paired rows joins {a!r} and {b!r}", plan=plan, where=f"target {a} - {b}",
-                got=plan.reason, hint="add a data set that pairs a space of one part with a space of the other",
+                got=plan.reason,
+                hint="add a data set that pairs a space of one part with a space of the other",
             )  # fmt: skip
         routes[a, b] = tuple(path.spaces for path in plan.paths)
     return routes
+
+
+def _pair(target: Any) -> Pair:
+    if not isinstance(target, Sequence) or isinstance(target, str) or len(target) != 2:
+        raise UsageError("a target is a pair of spaces", got=repr(target), expected='[("image", "audio")]')
+    return target[0], target[1]
 
 
 def all_targets(moments: Moments) -> tuple[Pair, ...]:

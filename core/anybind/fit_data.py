@@ -2,13 +2,14 @@
 
 The data is read as a stream of batches, once, or twice when the spaces are too wide for full joint
 moments: then the first pass takes each space's own covariance and a projection, the second the moments
-of the projections. Memory never depends on the number of rows.
+of the projections. Of the rows, only their ids stay in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,12 +32,14 @@ class Batch:
     """Some rows of one data set.
 
     ``vectors``: space -> (n, dim) float32. ``present``: space -> (n,) bool for the spaces in which rows
-    are missing; a missing row's vector is ignored.
+    are missing; a missing row's vector is ignored. ``groups``: for every row the name of the group of
+    near-duplicates it belongs to, if that is known: a group is never divided between folds.
     """
 
     ids: tuple[str, ...]
     vectors: Mapping[str, torch.Tensor]
     present: Mapping[str, torch.Tensor]
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,15 @@ class InputMap:
         """(n, raw dim) -> (n, dim) float32."""
         vectors = vectors.to(torch.float32)
         if self.normalise:
-            vectors = torch.nn.functional.normalize(vectors, dim=1)
+            # in float64, since the squares of large and small numbers leave the range of float32
+            length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
+            vectors = (vectors / length.clamp(min=1e-300)).to(torch.float32)
         return vectors if self.projection is None else vectors @ self.projection
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A bounded sample of one data set's rows, in method input coordinates, for selection on held-out rows."""
+    """A bounded sample of one data set's rows, as a method sees them, for selection on held-out rows."""
 
     ids: tuple[str, ...]
     vectors: Mapping[str, torch.Tensor]
@@ -92,9 +97,9 @@ class FitData:
         return self.moments.dims
 
 
-def fold_of(item_id: str, seed: int, folds: int) -> int:
-    """The fold an id belongs to; the same on every machine and for every data set that holds the id."""
-    digest = hashlib.blake2b(f"{seed}:{item_id}".encode(), digest_size=8).digest()
+def fold_of(name: str, seed: int, folds: int) -> int:
+    """The fold of an id (or group); the same on every machine and for every data set that holds it."""
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") % folds
 
 
@@ -114,17 +119,18 @@ def collect(
 
     Args:
         sources: The data sets; a space has the same dims in all of them.
-        folds: Number of folds; rows are assigned by a hash of their id.
+        folds: Number of folds; rows are assigned by a hash of their group, or of their id without groups.
         seed: Seeds the folds and the sample.
         normalise: Scale every row to unit length first.
-        sample_rows: At most this many rows per data set are kept for selection.
+        sample_rows: At most this many rows per data set are kept for selection; 0 for no samples at all.
         full_width: Spaces are projected first when the widest data set stacks more dims than this.
         projected_dim: Dims of a projected space.
         memory_limit: Bytes the moments may take.
         runtime: Sum over ranks; every rank passes its own part of the rows.
 
     Raises:
-        DataError: a data set has no rows, one row, duplicate ids, or NaN; dims differ between data sets.
+        DataError: a data set has no rows, one row, duplicate ids, or NaN; a space has no rows; dims differ
+            between data sets.
         MemoryLimitError: the moments would not fit.
 
     Returns:
@@ -136,22 +142,24 @@ def collect(
         inputs = _projections(sources, dims, inputs, projected_dim, memory_limit, runtime)
         dims = {space: min(dim, projected_dim) for space, dim in dims.items()}
     moments = Moments(dims, folds=folds, memory_limit=memory_limit)
-    samples = {}
+    samples, counts = {}, {}
     for source in sources:
         sampler = _Sampler(sample_rows, seed)
-        count = 0
+        counts[source.name] = 0
         for batch in _checked_batches(source):
             vectors = {space: inputs[space](rows) for space, rows in batch.vectors.items()}
-            fold = torch.tensor([fold_of(item, seed, folds) for item in batch.ids], dtype=torch.long)
+            names = batch.groups or batch.ids
+            fold = torch.tensor([fold_of(name, seed, folds) for name in names], dtype=torch.long)
             moments.update(source.name, vectors, fold, batch.present)
             sampler.offer(batch, vectors, fold)
-            count += len(batch.ids)
-        _require_rows(source.name, count, runtime)
+            counts[source.name] += len(batch.ids)
         samples[source.name] = sampler.sample(source.dims, dims)
+    _require_rows(counts, runtime)
     if runtime is not None and runtime.world > 1:
         moments.all_reduce(runtime)
         samples = _gathered_samples(samples, sample_rows, seed, dims, runtime)
-    return FitData(moments, samples, inputs)
+    _require_every_space(moments)
+    return FitData(moments, samples if sample_rows else {}, inputs)
 
 
 def _joint_dims(sources: list[RowSource]) -> dict[str, int]:
@@ -190,33 +198,68 @@ def _projections(
         if dim <= projected_dim:
             result[space] = inputs[space]
             continue
-        pooled = sum(
-            (g.n * g.covariance for g in groups if g.spaces == (space,)), torch.zeros(dim, dim, dtype=torch.float64)
-        )
-        directions = torch.linalg.eigh(pooled).eigenvectors[:, -projected_dim:].flip(1)
-        result[space] = InputMap(inputs[space].normalise, directions.to(torch.float32))
+        pooled = torch.zeros(dim, dim, dtype=torch.float64)
+        for group in groups:
+            if group.spaces == (space,):
+                pooled += group.n * group.covariance
+        directions = torch.linalg.eigh(pooled).eigenvectors[:, -projected_dim:].flip(1).to(torch.float32)
+        # another machine may find other signs, or other directions of equal variance
+        shared = directions if runtime is None else runtime.broadcast(directions)
+        result[space] = InputMap(inputs[space].normalise, shared.contiguous())
     return result
 
 
 def _checked_batches(source: RowSource) -> Iterator[Batch]:
-    """The source's batches; refuses an id that was seen before."""
+    """The source's batches; refuses ids seen before, and NaN by its row in the whole source."""
     seen: set[str] = set()
     for batch in source.batches():
+        first = len(seen)
         for item in batch.ids:
             if item in seen:
-                raise DataError(
-                    "an id occurs twice in a data set",
-                    where=f"data set {source.name!r}", got=item, expected="ids that are unique within the data set",
-                )  # fmt: skip
+                raise _repeated(source.name, item)
             seen.add(item)
+        for space, rows in batch.vectors.items():
+            bad = ~torch.isfinite(rows).all(1)
+            if space in batch.present:
+                bad &= batch.present[space]
+            if bad.any():
+                row = int(bad.nonzero()[0])
+                raise DataError(
+                    "a vector holds NaN or infinity",
+                    where=f"data set {source.name!r}, space {space!r}, row {first + row}",
+                    got=f"id {batch.ids[row]!r}; {int(bad.sum())} such rows among {len(rows)}",
+                    expected="finite float32 numbers in every row that is present",
+                )
         yield batch
 
 
-def _require_rows(name: str, count: int, runtime: Runtime | None) -> None:
-    if count < 2 and (runtime is None or runtime.world == 1):
+def _repeated(dataset: str, item: str) -> DataError:
+    return DataError(
+        "an id occurs twice in a data set",
+        where=f"data set {dataset!r}", got=item, expected="ids that are unique within the data set",
+    )  # fmt: skip
+
+
+def _require_rows(counts: Mapping[str, int], runtime: Runtime | None) -> None:
+    parts = [counts] if runtime is None else runtime.all_gather_object(counts)
+    for name in counts:
+        count = sum(part[name] for part in parts)
+        if count < 2:
+            raise DataError(
+                "a data set is too small to fit on",
+                where=f"data set {name!r}", got=f"{count} row{'' if count == 1 else 's'}",
+                expected="at least 2 paired rows",
+            )  # fmt: skip
+
+
+def _require_every_space(moments: Moments) -> None:
+    held = {space for dataset in moments.datasets for space in moments.spaces_of(dataset)}
+    absent = sorted(moments.dims.keys() - held)
+    if absent:
         raise DataError(
-            "a data set is too small to fit on",
-            where=f"data set {name!r}", got=f"{count} rows", expected="at least 2 paired rows",
+            "a space has no rows: they are all missing",
+            where=f"space {', '.join(map(repr, absent))}",
+            expected="rows in at least one data set", hint="leave the space out",
         )  # fmt: skip
 
 
@@ -229,12 +272,13 @@ class _Sampler:
         self._heap: list[tuple[int, str, int, dict[str, tuple[torch.Tensor, bool]]]] = []
 
     def offer(self, batch: Batch, vectors: Mapping[str, torch.Tensor], folds: torch.Tensor) -> None:
-        for i, item in enumerate(batch.ids):
+        for i, item in enumerate(batch.ids if self._size else ()):
             # negated: heapq keeps the smallest on top, and the largest hash must go first
             order = -fold_of(item, self._seed + 1_000_003, 2**62)
             if len(self._heap) == self._size and order < self._heap[0][0]:
                 continue
-            held = {s: (v[i], bool(batch.present[s][i]) if s in batch.present else True) for s, v in vectors.items()}
+            # cloned: a view would keep the whole batch in memory
+            held = {s: (v[i].clone(), _held(batch, s, i)) for s, v in vectors.items()}
             entry = (order, item, int(folds[i]), held)
             push = heapq.heappush if len(self._heap) < self._size else heapq.heappushpop
             push(self._heap, entry)
@@ -250,6 +294,10 @@ class _Sampler:
         return Sample(tuple(row[1] for row in rows), vectors, present, folds)
 
 
+def _held(batch: Batch, space: str, row: int) -> bool:
+    return space not in batch.present or bool(batch.present[space][row])
+
+
 def _gathered_samples(
     samples: Mapping[str, Sample], size: int, seed: int, dims: Mapping[str, int], runtime: Runtime
 ) -> dict[str, Sample]:
@@ -257,6 +305,10 @@ def _gathered_samples(
     parts = runtime.all_gather_object(samples)
     result = {}
     for name, own in samples.items():
+        counts = Counter(item for part in parts for item in part[name].ids)
+        for item, count in counts.most_common(1):
+            if count > 1:
+                raise _repeated(name, item)
         sampler = _Sampler(size, seed)
         for part in parts:
             sample: Sample = part[name]

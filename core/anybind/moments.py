@@ -11,13 +11,14 @@ error about 1e-6); the same in float32 is not.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
-from anybind.errors import DataError, MemoryLimitError, ShapeError
+from anybind.errors import DataError, MemoryLimitError, ShapeError, UnknownNameError
 
 if TYPE_CHECKING:
     from anybind.distributed import Runtime
@@ -36,8 +37,9 @@ class BlockKey(NamedTuple):
 class Block:
     """Sufficient statistics of n stacked rows of width D.
 
-    Few rows (n < D) are kept as they are, since they are smaller than a D×D matrix; the outer
-    products are formed when they are asked for or become the smaller of the two.
+    Few rows (n <= D) are kept as they are, since they are smaller than a D×D matrix; the outer
+    products are formed when they are asked for or become the smaller of the two. So a block never takes
+    more than min(n, D)·D numbers.
     """
 
     def __init__(self, width: int) -> None:
@@ -45,6 +47,17 @@ class Block:
         self.n = 0
         self._rows: list[torch.Tensor] = []
         self._summed: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def size(self, more: int = 0) -> int:
+        """Bytes it takes with ``more`` rows added."""
+        return 8 * self.width * min(self.n + more, self.width)
+
+    @property
+    def kept_rows(self) -> torch.Tensor | None:
+        """(n, D) float64 while the rows are kept, None once only their sums are."""
+        if self._summed is not None:
+            return None
+        return torch.cat([torch.zeros(0, self.width, dtype=torch.float64), *self._rows])
 
     def add_rows(self, rows: torch.Tensor) -> None:
         """Add (k, D) rows; converted to float64."""
@@ -72,9 +85,10 @@ class Block:
 
     def sums(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(D,) sum and (D, D) summed outer products, float64; do not modify them."""
-        if self._summed is None:
-            rows = torch.cat(self._rows) if self._rows else torch.zeros(0, self.width, dtype=torch.float64)
+        rows = self.kept_rows
+        if rows is not None:
             return rows.sum(0), rows.T @ rows
+        assert self._summed is not None  # noqa: S101 - no rows are kept
         return self._summed
 
     def _fold_rows_in(self) -> None:
@@ -123,6 +137,7 @@ class Moments:
         self.folds = folds
         self.memory_limit = memory_limit
         self._blocks: dict[BlockKey, Block] = {}
+        self._bytes = 0
 
     # ---------------------------------------------------------------- adding
 
@@ -142,21 +157,23 @@ class Moments:
             present: Space -> (n,) bool; a space that is not named is present in every row.
 
         Raises:
-            ShapeError: row counts or dims do not fit.
-            DataError: a present row holds NaN or infinity.
+            UnknownNameError: a space is not among ``dims``.
+            ShapeError: row counts, dims or masks do not fit.
+            DataError: a present row holds NaN or infinity, or a fold is out of range.
             MemoryLimitError: the statistics would outgrow ``memory_limit``.
         """
         spaces = tuple(sorted(vectors))
         masks = self._checked(dataset, vectors, folds, present or {})
         if not spaces or not len(folds):
             return
-        codes = sum((masks[space].long() << i for i, space in enumerate(spaces)), torch.zeros(len(folds)).long())
-        for code in codes.unique().tolist():
-            held = tuple(space for i, space in enumerate(spaces) if code >> i & 1)
-            for fold in folds[codes == code].unique().tolist() if held else ():
-                rows = ((codes == code) & (folds == fold)).nonzero().squeeze(1)
+        codes = torch.stack([*(masks[space].long() for space in spaces), folds.long()], dim=1)
+        blocks, block_of = torch.unique(codes, dim=0, return_inverse=True)
+        for number, (*pattern, fold) in enumerate(blocks.tolist()):
+            held = tuple(space for space, has in zip(spaces, pattern, strict=True) if has)
+            if held:
+                rows = (block_of == number).nonzero().squeeze(1)
                 stacked = torch.cat([vectors[space][rows].to(torch.float64) for space in held], dim=1)
-                self._block(BlockKey(dataset, held, int(fold))).add_rows(stacked)
+                self._block(BlockKey(dataset, held, fold), len(rows)).add_rows(stacked)
 
     def merge(self, other: Moments) -> Moments:
         """The moments of both together, as a new object.
@@ -175,23 +192,31 @@ class Moments:
         merged = Moments({**self.dims, **other.dims}, folds=self.folds, memory_limit=self.memory_limit)
         for source in (self, other):
             for key, block in source._blocks.items():
-                merged._block(key).add(block)
+                merged._block(key, block.n).add(block)
         return merged
 
     def all_reduce(self, runtime: Runtime) -> None:
-        """Replace the moments by their sum over all ranks; nothing to do with one rank."""
+        """Replace the moments by their sum over all ranks; nothing to do with one rank.
+
+        Raises:
+            MemoryLimitError: the statistics of all ranks together would outgrow ``memory_limit``.
+        """
         if runtime.world == 1:
             return
-        keys = sorted({key for keys in runtime.all_gather_object(list(self._blocks)) for key in keys})
-        for key in keys:
-            mine = self._blocks.get(key) or Block(self._width(key.spaces))
-            total, outer = mine.sums()
-            flat = torch.cat([torch.tensor([float(mine.n)], dtype=torch.float64), total, outer.flatten()])
-            runtime.all_reduce_sum_(flat)
-            summed = Block(mine.width)
-            width = mine.width
-            summed.add_sums(round(flat[0].item()), flat[1 : width + 1], flat[width + 1 :].view(width, width))
-            self._blocks[key] = summed
+        counts: Counter[BlockKey] = Counter()
+        for ours in runtime.all_gather_object({key: block.n for key, block in self._blocks.items()}):
+            counts.update(ours)
+        mine = {key: self._blocks.get(key) or Block(self._width(key.spaces)) for key in sorted(counts)}
+        # what is rare on all ranks together stays rows
+        rare = {key: block.kept_rows for key, block in mine.items() if counts[key] <= block.width}
+        gathered = runtime.all_gather_object(rare)
+        self._blocks, self._bytes = {}, 0
+        for key, block in mine.items():
+            summed = self._block(key, counts[key])
+            if key not in rare:
+                summed.add_sums(counts[key], *_summed_over_ranks(block, runtime))
+            for rows in (part[key] for part in gathered if key in rare):
+                summed.add_rows(cast("torch.Tensor", rows))
 
     # --------------------------------------------------------------- reading
 
@@ -227,6 +252,7 @@ class Moments:
         wanted = set(datasets)
         part = Moments(self.dims, folds=self.folds, memory_limit=self.memory_limit)
         part._blocks = {key: block for key, block in self._blocks.items() if key.dataset in wanted}
+        part._bytes = sum(block.size() for block in part._blocks.values())
         return part
 
     def groups(self, *, without_fold: int | None = None, only_fold: int | None = None) -> list[Group]:
@@ -248,17 +274,21 @@ class Moments:
     def projected(self, maps: Mapping[str, torch.Tensor]) -> Moments:
         """Moments of the projected vectors, exact: each space's vectors times ``maps[space]`` (d, p)."""
         maps = {space: maps[space].to(torch.float64) for space in self.dims}
-        result = Moments({s: m.shape[1] for s, m in maps.items()}, folds=self.folds, memory_limit=self.memory_limit)
+        dims = {space: matrix.shape[1] for space, matrix in maps.items()}
+        result = Moments(dims, folds=self.folds, memory_limit=self.memory_limit)
         for key, block in self._blocks.items():
-            stacked = torch.block_diag(*[maps[space] for space in key.spaces])
-            target = result._block(key)
-            if block._summed is None:
-                for rows in block._rows:
-                    target.add_rows(rows @ stacked)
+            stacked = torch.block_diag(*[maps[space] for space in key.spaces])  # type: ignore[no-untyped-call]
+            target = result._block(key, block.n)
+            rows = block.kept_rows
+            if rows is not None:
+                target.add_rows(rows @ stacked)
             else:
                 total, outer = block.sums()
                 target.add_sums(block.n, total @ stacked, stacked.T @ outer @ stacked)
         return result
+
+    def __iter__(self) -> Iterator[tuple[BlockKey, Block]]:
+        return iter(sorted(self._blocks.items()))
 
     # -------------------------------------------------------------- internal
 
@@ -280,7 +310,7 @@ class Moments:
         for (dataset, spaces), (n, total, _) in sums.items():
             for space, columns in self._columns(spaces).items():
                 key = (dataset, space)
-                totals[key] = totals.get(key, torch.zeros(self.dims[space], dtype=torch.float64)) + total[columns]
+                totals[key] = totals[key] + total[columns] if key in totals else total[columns]
                 counts[key] = counts.get(key, 0) + n
         return {key: totals[key] / counts[key] for key in totals}
 
@@ -294,20 +324,21 @@ class Moments:
     def _width(self, spaces: Iterable[str]) -> int:
         return sum(self.dims[space] for space in spaces)
 
-    def _block(self, key: BlockKey) -> Block:
-        if key not in self._blocks:
-            widths = [self._width(k.spaces) for k in (*self._blocks, key)]
-            estimate = 8 * sum(width * width for width in widths)
-            if estimate > self.memory_limit:
-                raise MemoryLimitError(
-                    "the second moments would not fit into memory",
-                    where=f"data set {key.dataset!r}, spaces {list(key.spaces)}",
-                    got=f"up to {estimate / 2**30:.1f} GiB for {len(widths)} blocks",
-                    expected=f"at most {self.memory_limit / 2**30:.1f} GiB",
-                    hint="project the spaces to fewer dims, use fewer folds, or raise memory_limit",
-                )
-            self._blocks[key] = Block(self._width(key.spaces))
-        return self._blocks[key]
+    def _block(self, key: BlockKey, rows: int) -> Block:
+        """The block of ``key``, new if need be, once it is sure that ``rows`` more rows fit."""
+        block = self._blocks.get(key) or Block(self._width(key.spaces))
+        estimate = self._bytes + block.size(rows) - block.size()
+        if estimate > self.memory_limit:
+            raise MemoryLimitError(
+                "the second moments would not fit into memory",
+                where=f"data set {key.dataset!r}, spaces {list(key.spaces)}",
+                got=f"{estimate / 2**30:.3g} GiB for {len(self._blocks.keys() | {key})} blocks",
+                expected=f"at most {self.memory_limit / 2**30:.3g} GiB",
+                hint="project the spaces to fewer dims, use fewer folds, or raise memory_limit",
+            )
+        self._bytes = estimate
+        self._blocks[key] = block
+        return block
 
     def _checked(
         self,
@@ -316,26 +347,40 @@ class Moments:
         folds: torch.Tensor,
         present: Mapping[str, torch.Tensor],
     ) -> dict[str, torch.Tensor]:
+        n = len(folds)
+        if n and not 0 <= int(folds.min()) <= int(folds.max()) < self.folds:
+            raise DataError(
+                "a fold is out of range",
+                where=f"data set {dataset!r}",
+                got=f"{int(folds.min())} to {int(folds.max())}",
+                expected=f"0 to {self.folds - 1}",
+            )
         masks = {}
         for space, rows in vectors.items():
-            expected = (len(folds), self.dims[space])
-            if tuple(rows.shape) != expected:
-                raise ShapeError(
-                    "the vectors have the wrong shape",
-                    where=f"data set {dataset!r}, space {space!r}", got=tuple(rows.shape), expected=expected,
-                )  # fmt: skip
-            masks[space] = present.get(space, torch.ones(len(folds), dtype=torch.bool))
+            where = f"data set {dataset!r}, space {space!r}"
+            if space not in self.dims:
+                raise UnknownNameError("these moments have no such space", where=where, expected=[*self.dims])
+            _require_shape("the vectors have the wrong shape", where, rows, (n, self.dims[space]))
+            masks[space] = present.get(space, torch.ones(n)).bool()
+            _require_shape("a presence mask has the wrong shape", where, masks[space], (n,))
             bad = (~torch.isfinite(rows).all(1) & masks[space]).nonzero()
             if len(bad):
                 raise DataError(
                     "a vector holds NaN or infinity",
-                    where=f"data set {dataset!r}, space {space!r}, row {bad[0].item()}",
+                    where=f"{where}, row {bad[0].item()}",
                     got=f"{len(bad)} such rows of {len(rows)}",
                     expected="finite numbers in every row that is present",
                 )
         return masks
 
-    # ------------------------------------------------------------ state dict
 
-    def __iter__(self) -> Iterator[tuple[BlockKey, Block]]:
-        return iter(sorted(self._blocks.items()))
+def _require_shape(what: str, where: str, tensor: torch.Tensor, expected: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != expected:
+        raise ShapeError(what, where=where, got=tuple(tensor.shape), expected=expected)
+
+
+def _summed_over_ranks(block: Block, runtime: Runtime) -> tuple[torch.Tensor, torch.Tensor]:
+    """The (D,) sums and (D, D) summed outer products of all ranks' blocks of one key."""
+    total, outer = block.sums()
+    flat = runtime.all_reduce_sum_(torch.cat([total, outer.flatten()]))
+    return flat[: block.width], flat[block.width :].view(block.width, block.width)

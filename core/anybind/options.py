@@ -24,6 +24,7 @@ _WORDS = {
     "int": "a whole number",
     "float": "a finite number",
     "str": "a text",
+    "path": "a path",
     "bool": "true or false",
     "list[str]": "a list of texts",
     "list[int]": "a list of whole numbers",
@@ -106,7 +107,7 @@ def _has_type(value: Any, type_name: str) -> bool:
         return isinstance(value, list | tuple) and all(_has_type(item, element) for item in value)
     if type_name == "bool":
         return isinstance(value, bool)
-    if type_name == "str":
+    if type_name in ("str", "path"):
         return isinstance(value, str)
     if isinstance(value, bool):  # a bool is an int to Python, but never to a reader of the YAML
         return False

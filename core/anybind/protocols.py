@@ -58,6 +58,10 @@ class Dataset(Protocol):
     Constructing a data set is cheap and imports no torch; reading rows may do more.
     ``collection`` names the items themselves, without split, seed or subset: two data sets of one
     collection that share an id share the item, and so its vector.
+
+    A data set may also have ``groups``, one name per row: rows of one group are near-duplicates (frames of
+    one clip, variants of one picture), which are never divided between the rows a choice is fitted on and
+    the rows it is judged by. And ``attribution``, a text that must stand wherever its samples are shown.
     """
 
     collection: str

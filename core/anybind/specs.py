@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Factory = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", max_length=300)]
-OptionType = Literal["int", "float", "str", "bool", "list[str]", "list[int]", "list[float]"]
+OptionType = Literal["int", "float", "str", "path", "bool", "list[str]", "list[int]", "list[float]"]
 
 
 class Spec(BaseModel):
@@ -25,7 +25,7 @@ class Spec(BaseModel):
 class OptionSpec(Spec):
     """One option of an encoder, data set or binder method, as it may stand in a graph YAML."""
 
-    type: OptionType = Field(description="The option's type.")
+    type: OptionType = Field(description="Its type; a path in a graph YAML is relative to that file.")
     default: Any = Field(default=None, description="The value when it is not given; always allowed, e.g. auto.")
     required: bool = Field(default=False, description="True when it must be given; it has no default.")
     choices: tuple[Any, ...] = Field(default=(), description="The only allowed values, if any.")

@@ -45,6 +45,7 @@ LAYERS = {
     "anybind.artifact": 6,
     "anybind.evaluation": 6,
     "anybind.binder": 7,
+    "anybind.encoding": 7,
     "anybind.hub": 7,
     "anybind.report": 7,
     "anybind.workflow": 8,

@@ -61,7 +61,7 @@ def anybind_datasets() -> list[DatasetSpec]:
             name="manifest", modalities=None, factory="anybind.builtin.manifest:Manifest", licence="unknown",
             description="One row a line in a CSV, TSV or JSON Lines file; its columns are the modalities.",
             options={
-                "path": OptionSpec(type="str", required=True, description="The file."),
+                "path": OptionSpec(type="path", required=True, description="The file."),
                 "id_column": OptionSpec(type="str", default="id", description="The column of the ids."),
                 "text_columns": OptionSpec(
                     type="list[str]",
@@ -76,7 +76,7 @@ def anybind_datasets() -> list[DatasetSpec]:
             name="arrays", modalities=None, factory="anybind.builtin.arrays:Arrays", licence="unknown",
             description="Vectors made elsewhere: <modality>.npy or .safetensors files in one folder.",
             options={
-                "path": OptionSpec(type="str", required=True, description="The folder."),
+                "path": OptionSpec(type="path", required=True, description="The folder."),
                 "missing_from_nan": OptionSpec(
                     type="bool", default=False, description="Whether a row of nothing but NaN is missing."
                 ),

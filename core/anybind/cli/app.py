@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from anybind.cli.failures import report_failure
 from anybind.options import closest_name
 from anybind.version import installed_version
 
-# The module anybind.cli.<name> holds the command <name>. The summaries stand here, so that --help imports none.
+# The module anybind.cli.<name> holds the command <name>. The summaries stand here: --help imports none.
 COMMANDS = {
     "demo": "Bind pictures to Japanese text through English, and show it on a page.",
     "run": "Extract, fit and evaluate a graph; write the binder, the numbers and a page.",
@@ -64,12 +65,24 @@ class AnybindGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
-        """Run a command and exit with its code."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and exit with its code; without ``standalone_mode`` let code and errors through."""
         arguments = list(sys.argv[1:] if args is None else args)
-        extra["standalone_mode"] = False
+        run: Callable[[], Any] = partial(
+            super().main, arguments, prog_name or "anybind", complete_var, standalone_mode=False, **extra
+        )
+        if not standalone_mode:
+            return run()
+        code: Any
         try:
-            code = super().main(arguments, prog_name or "anybind", **extra)
+            code = run()
             sys.stdout.flush()
         except BrokenPipeError:
             code = _reader_has_gone()
@@ -78,7 +91,12 @@ class AnybindGroup(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(cls=AnybindGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "anybind",
+    cls=AnybindGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(installed_version(), message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--no-plugins", is_flag=True, help="Use what is built in, and no plugin.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Body: TypeAlias = Callable[..., int | None]
 
 PATH: Any = click.Path(path_type=Path)
-ON_ERROR = ("fail", "skip")
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def open_store(graph: Graph, store_path: Path | None) -> EmbeddingStore:
     from anybind.store import EmbeddingStore
     from anybind.workflow import default_store
 
-    return EmbeddingStore(store_path or default_store(Path("runs") / graph.name))
+    return EmbeddingStore(store_path or default_store(RUNS / graph.name))
 
 
 def first_seed(graph: Graph, seed: int | None) -> int:

@@ -18,14 +18,20 @@ _IN_A_CHECKOUT = Path("examples", "emoji", "graph.yaml")
 
 @command("demo")
 @click.option(
-    "--out", "out_path", type=PATH, metavar="DIR", default="runs/demo", show_default=True, help="Where results go."
+    "--out",
+    "out_path",
+    type=PATH,
+    metavar="DIR",
+    default="runs/demo",
+    show_default=True,
+    help="Where results go.",
 )
 @store_option
 def demo(out: Output, out_path: Path, store_path: Path | None) -> None:
     """Bind pictures to Japanese text through English, without one such pair in training.
 
-    Needs the plugins anybind-emoji and anybind-lite. Takes a few minutes on two cores, and shows the result on a
-    page.
+    Needs the plugins anybind-emoji and anybind-lite. It takes a few minutes on two cores
+    and ends with a page to look at.
     """
     from anybind.workflow import load_graph
     from anybind.workflow import run as run_graph
@@ -50,13 +56,19 @@ def demo_graph() -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    raise PluginError("the demo's graph is not in this installation", expected=" or ".join(map(str, candidates)),
-                      hint="install anybind again")  # fmt: skip
+    expected = " or ".join(map(str, candidates))
+    raise PluginError(
+        "the demo's graph is not in this installation", expected=expected, hint="install anybind again"
+    )
 
 
 def _cannot_run(error: DeclarationError) -> PluginError:
     """The problems of the demo's own graph come from what is not installed."""
-    hints = dict.fromkeys(str(problem.hint or problem) for problem in error.problems)
-    return PluginError("the demo needs plugins that are not in use", where=error.where,
-                       got="; ".join(problem.message for problem in error.problems) or error.what,
-                       hint="; ".join(hints) or error.hint)  # fmt: skip
+    messages = [problem.message for problem in error.problems]
+    hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
+    return PluginError(
+        "the demo needs plugins that are not in use",
+        where=error.where,
+        got="; ".join(messages) or error.what,
+        hint="; ".join(hints) or error.hint,
+    )

@@ -12,17 +12,33 @@ from typing import Any
 
 import click
 
-from anybind.cli.common import command, find_plugins
+from anybind.cli.common import RUNS, command, find_plugins
 from anybind.cli.output import Output
 from anybind.cli.plugins import plugin_fields, plugin_lines, plugin_problems
 from anybind.version import installed_version
 
-_NEEDED = ("torch", "numpy", "safetensors", "huggingface_hub", "pydantic", "pluggy", "PyYAML", "click", "tqdm")
+_NEEDED = (
+    "torch",
+    "numpy",
+    "safetensors",
+    "huggingface_hub",
+    "pydantic",
+    "pluggy",
+    "PyYAML",
+    "click",
+    "tqdm",
+)
 _OPTIONAL = ("pillow", "soundfile")
 _SWITCHES = (
-    "ANYBIND_DISABLE_PLUGINS", "ANYBIND_PLUGINS_STRICT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
-    "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS", "NO_COLOR",
-)  # fmt: skip
+    "ANYBIND_DISABLE_PLUGINS",
+    "ANYBIND_PLUGINS_STRICT",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "OMP_NUM_THREADS",
+    "NO_COLOR",
+)
 _OLDEST_PYTHON = (3, 11)
 
 
@@ -41,7 +57,7 @@ def doctor(out: Output, with_torch: bool) -> int:
         **plugin_fields(statuses, registry.conflicts),
         "places": {
             "catalogue": catalogue_path(),
-            "stores": sorted(map(str, Path("runs").glob("**/store"))),
+            "stores": _stores(),
             "hub_cache": _hub_cache(),
         },
         "switches": {name: os.environ[name] for name in _SWITCHES if name in os.environ},
@@ -54,7 +70,11 @@ def doctor(out: Output, with_torch: bool) -> int:
 
 
 def _versions() -> dict[str, str | None]:
-    own = {"anybind": installed_version(), "python": platform.python_version(), "platform": platform.platform()}
+    own = {
+        "anybind": installed_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     return {**own, **{name: _version(name) for name in (*_NEEDED, *_OPTIONAL)}}
 
 
@@ -70,6 +90,11 @@ def _version_problems(versions: Mapping[str, str | None]) -> list[str]:
     if sys.version_info < _OLDEST_PYTHON:
         missing.append(f"Python {versions['python']} is too old: 3.11 or later is needed")
     return missing
+
+
+def _stores() -> list[str]:
+    """The stores of runs in the present folder."""
+    return [str(path) for path in (RUNS / "store", *sorted(RUNS.glob("*/store"))) if path.is_dir()]
 
 
 def _hub_cache() -> Path:
@@ -91,7 +116,7 @@ def _lines(fields: Mapping[str, Any], plugin_table: list[str]) -> Iterator[str]:
         yield f"{name:<16}{found or 'not installed'}"
     yield f"{'devices':<16}{', '.join(fields['devices'] or ['not looked at; anybind doctor --torch does'])}"
     for name, place in fields["places"].items():
-        yield f"{name:<16}{', '.join(place) if isinstance(place, list) else place}"
+        yield f"{name:<16}{(', '.join(place) if isinstance(place, list) else place) or 'none'}"
     for name, value in fields["switches"].items():
         yield f"{name}={value}"
     yield from ["", *plugin_table, ""]

@@ -27,13 +27,17 @@ _ENDINGS = (".npy", ".safetensors")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("--modality", required=True, metavar="NAME", help="The inputs' modality, or space.")
 @click.option("--out", "out_path", type=PATH, metavar="FILE", help="Save the vectors: .npy or .safetensors.")
-def encode(out: Output, artifact: Path, inputs: tuple[str, ...], modality: str, out_path: Path | None) -> None:
+def encode(
+    out: Output, artifact: Path, inputs: tuple[str, ...], modality: str, out_path: Path | None
+) -> None:
     """Turn texts, or files of any other modality, into vectors of a binder's joint space.
 
-    INPUT is a text where the modality is one of text, else the path of a file; - reads them from stdin, one a line.
+    INPUT is a text where the modality is one of text, else the path of a file; - reads them from stdin,
+    one a line.
     """
     if out_path is not None and out_path.suffix not in _ENDINGS:
-        raise UsageError("vectors cannot be saved in this format", got=out_path, expected=" or ".join(_ENDINGS))
+        expected = " or ".join(_ENDINGS)
+        raise UsageError("vectors cannot be saved in this format", got=out_path, expected=expected)
     given = read_arguments(inputs)
     from anybind.binder import Binder
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from anybind.cli.common import PATH, command, first_seed, graph_argument, open_graph, open_store, seed_option, store_option
+from anybind.cli.common import (
+    PATH,
+    command,
+    first_seed,
+    graph_argument,
+    open_graph,
+    open_store,
+    seed_option,
+    store_option,
+)
 from anybind.cli.output import Output
 from anybind.cli.results import result_lines
 
@@ -33,5 +42,5 @@ def evaluate(
     else:
         binder = Binder.from_pretrained(binder_path, registry=graph.registry)
     results = [entry.to_dict() for entry in evaluate_graph(graph, store, binder, seed=chosen)]
-    fields = {"name": graph.name, "graph": graph_path, "binder": binder_path, "seed": chosen, "results": results}
-    out.result(fields, result_lines(results))
+    fields = {"name": graph.name, "graph": graph_path, "binder": binder_path, "seed": chosen}
+    out.result({**fields, "results": results}, result_lines(results))

@@ -22,10 +22,15 @@ _HEADER = ("space", "rows", "written", "reused", "seconds")
 @graph_argument
 @store_option
 @click.option(
-    "--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
     help="What to do about a sample that cannot be read.",
-)  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Threads that load samples.")
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Threads that load samples."
+)
 def extract(
     out: Output, graph_path: Path, store_path: Path | None, on_error: Literal["fail", "skip"], workers: int
 ) -> None:
@@ -51,7 +56,8 @@ def extract(
 
 def _lines(report: ExtractReport, store: Path) -> Iterator[str]:
     rows = [
-        (s.space, str(s.rows), str(s.fill.written), str(s.fill.reused), f"{s.seconds:.1f}") for s in report.spaces
+        (s.space, str(s.rows), str(s.fill.written), str(s.fill.reused), f"{s.seconds:.1f}")
+        for s in report.spaces
     ]
     yield from table(_HEADER, rows, right=_HEADER[1:])
     for skipped in report.skipped:

@@ -27,7 +27,12 @@ from anybind.cli.output import Output
 @method_option
 @store_option
 def fit(
-    out: Output, graph_path: Path, out_path: Path, seed: int | None, method: str | None, store_path: Path | None
+    out: Output,
+    graph_path: Path,
+    out_path: Path,
+    seed: int | None,
+    method: str | None,
+    store_path: Path | None,
 ) -> None:
     """Fit a binder on the vectors that 'anybind extract' stored, and save it.
 

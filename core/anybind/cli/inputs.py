@@ -22,23 +22,25 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
         UsageError: there are none.
         DataError: stdin is not text.
     """
-    inputs = [line for argument in arguments for line in (_stdin_lines() if argument == STDIN else [argument])]
+    inputs = [
+        line for argument in arguments for line in (_stdin_lines() if argument == STDIN else [argument])
+    ]
     if not inputs:
-        raise UsageError("there is nothing to encode", got="no input", expected="texts, file paths, or - for stdin")
+        raise UsageError("there is nothing to encode", expected="texts, file paths, or - for stdin")
     return inputs
 
 
 def as_sources(inputs: Sequence[str], binder: Binder, space: str) -> list[str | Path]:
     """What the space's modality should load: the text itself, or the path of the file."""
     info = binder.spaces[space]
-    if is_text(info.modality, info.kind):
+    if is_text(info.modality, *filter(None, [info.kind])):
         return list(inputs)
     return [Path(item) for item in inputs]
 
 
-def is_text(modality: str, kind: str | None) -> bool:
-    """Whether samples of a modality are written language."""
-    return "text" in (modality, kind)
+def is_text(*kinds: str) -> bool:
+    """Whether samples of a modality, given with its ever more general kinds, are written language."""
+    return "text" in kinds
 
 
 def _stdin_lines() -> Iterator[str]:

@@ -13,7 +13,9 @@ from anybind.cli.output import Output
 from anybind.errors import UsageError
 
 if TYPE_CHECKING:
-    from anybind.bridge_plan import BridgePlan
+    from anybind.bridge_plan import BridgePlan, Hop
+
+_MOST_EDGES = 3  # shown of the data sets that are pooled on one hop; --json has all of them
 
 
 @command("plan")
@@ -74,4 +76,31 @@ def _is_graph(name: str) -> bool:
 
 def _lines(plans: Sequence[BridgePlan]) -> Iterator[str]:
     for found in plans:
-        yield from [*found.describe(), "", "```mermaid", found.mermaid(), "```", ""]
+        if found.paths:
+            yield from _routes(found)
+        else:
+            yield from found.describe()
+        yield from ["", "```mermaid", found.mermaid(), "```", ""]
+
+
+def _routes(found: BridgePlan) -> Iterator[str]:
+    count = len(found.paths)
+    yield f"{found.start} → {found.goal}: {count} route{'' if count == 1 else 's'}, best first"
+    for number, path in enumerate(found.paths, 1):
+        yield f"{number}. {path.describe()[0]}"
+        for hop in path.hops:
+            yield from (f"   {line}" for line in _hop(hop))
+
+
+def _hop(hop: Hop) -> Iterator[str]:
+    """The hop in one line where one edge makes it; else the edges that count most below it."""
+    head = f"{hop.a} – {hop.b}"
+    if len(hop.edges) == 1:
+        yield f"{head}: {hop.why}, cost {hop.cost:.3f}"
+        return
+    pairs = "" if hop.pairs is None else f", {hop.pairs:,} pairs"
+    yield f"{head}: {len(hop.edges)} edges pooled{pairs}, cost {hop.cost:.3f}"
+    ordered = sorted(hop.edges, key=lambda edge: (-edge.quality, edge.name))
+    yield from (f"   {edge.describe()}" for edge in ordered[:_MOST_EDGES])
+    if len(ordered) > _MOST_EDGES:
+        yield f"   and {len(ordered) - _MOST_EDGES} more that keep less"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anybind.registry import Conflict
 
 _HEADER = ("plugin", "distribution", "version", "status", "provides")
+_MOST_NAMES = 5  # of one kind in the table; --json has all of them
 
 
 @click.group()
@@ -61,5 +62,10 @@ def plugin_problems(statuses: Sequence[PluginStatus], conflicts: Sequence[Confli
 
 
 def _row(status: PluginStatus) -> tuple[str, ...]:
-    provides = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in status.provides.items())
+    provides = "; ".join(f"{kind}: {_listed(names)}" for kind, names in status.provides.items())
     return status.name, status.distribution, status.version, status.status, provides or "–"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"

@@ -45,14 +45,20 @@ def run(
 ) -> None:
     """Extract, fit and evaluate a graph.
 
-    Writes the binder (artifact/), metrics.json and report.html. What was embedded before is not embedded again.
+    Writes the binder (artifact/), metrics.json and report.html. What was embedded before is not embedded
+    again.
     """
     from anybind.workflow import run as run_graph
 
     result = run_graph(
-        graph_path, out_path, store=store_path, seeds=seeds, method=method,
-        registry=load_registry(), echo=out.note,
-    )  # fmt: skip
+        graph_path,
+        out_path,
+        store=store_path,
+        seeds=seeds,
+        method=method,
+        registry=load_registry(),
+        echo=out.note,
+    )
     out.result(result.to_dict(), run_lines(result))
 
 

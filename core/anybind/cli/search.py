@@ -35,17 +35,27 @@ class Hit:
 @command("search")
 @click.argument("artifact", type=PATH)
 @click.argument("query")
-@click.option("-g", "--graph", "graph_path", type=PATH, required=True, metavar="G.yaml", help="Names the gallery.")
+@click.option(
+    "-g", "--graph", "graph_path", type=PATH, required=True, metavar="G.yaml", help="Names the gallery."
+)
 @click.option("--from", "start", required=True, metavar="SPACE", help="The query's space or modality.")
 @click.option("--to", "goal", required=True, metavar="SPACE", help="The space or modality to search in.")
-@click.option("--gallery", "dataset", metavar="DATASET", help="The data set to search in [the first one evaluated].")
+@click.option("--gallery", "dataset", metavar="DATASET", help="The data set to search in [first evaluated].")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many items at most.")
 @seed_option
 @store_option
 def search(
-    out: Output, artifact: Path, query: str, graph_path: Path, start: str, goal: str, dataset: str | None,
-    k: int, seed: int | None, store_path: Path | None,
-) -> None:  # fmt: skip
+    out: Output,
+    artifact: Path,
+    query: str,
+    graph_path: Path,
+    start: str,
+    goal: str,
+    dataset: str | None,
+    k: int,
+    seed: int | None,
+    store_path: Path | None,
+) -> None:
     """Find the stored items of one space that fit QUERY, best first.
 
     QUERY is a text where --from is one, else the path of a file.
@@ -65,32 +75,34 @@ def search(
     raw = binder.encode_raw(as_sources([query], binder, start), space=start)
     scores = binder.score(start, raw, goal, vectors)[0]
     best = scores.topk(min(k, len(ids)))
-    previews = _Previews(graph, _opened(graph, dataset, chosen))
+    previews = _Previews(graph, _opened(graph, dataset, chosen), graph.spaces[goal].modality)
     found = [
         Hit(ids[position], score, previews.of(ids[position]))
         for score, position in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     ]
-    rows = [(str(rank), hit.id, f"{hit.score:.4g}", shortened(hit.preview)) for rank, hit in enumerate(found, 1)]
-    fields = {"query": query, "from": start, "to": goal, "gallery_size": len(ids), "hits": [asdict(h) for h in found]}
-    out.result(fields, table(_HEADER, rows, right=("rank", "score")))
+    rows = [
+        (str(rank), hit.id, f"{hit.score:.4g}", shortened(hit.preview)) for rank, hit in enumerate(found, 1)
+    ]
+    fields = {"query": query, "from": start, "to": goal, "gallery_size": len(ids)}
+    out.result(
+        {**fields, "hits": [asdict(hit) for hit in found]}, table(_HEADER, rows, right=("rank", "score"))
+    )
 
 
 class _Previews:
-    """A short text for each row of a data set: what its first text says, or the name of its file."""
+    """Some text for each row of a data set: the item itself, text that goes with it, or its file's name."""
 
-    def __init__(self, graph: Graph, dataset: Dataset) -> None:
+    def __init__(self, graph: Graph, dataset: Dataset, modality: str) -> None:
         self._dataset = dataset
         self._rows = {identifier: row for row, identifier in enumerate(dataset.ids)}
         kinds = graph.declaration.kinds
-        self._is_text = {
-            name: any(is_text(kind, None) for kind in graph.registry.kinds_of(name, kinds))
-            for name in dataset.modalities
-        }
+        own_first = sorted(dataset.modalities, key=lambda name: name != modality)
+        self._texts = [name for name in own_first if is_text(*graph.registry.kinds_of(name, kinds))]
 
     def of(self, identifier: str) -> str:
         """The preview of the item with this id; empty when it has nothing readable."""
         row: Mapping[str, Any] = self._dataset[self._rows[identifier]]
-        texts = (str(source) for name, source in row.items() if self._is_text[name] and isinstance(source, str))
+        texts = (row[name] for name in self._texts if isinstance(row.get(name), str))
         paths = (source.name for source in row.values() if isinstance(source, Path))
         return next(texts, next(paths, ""))
 
@@ -108,7 +120,9 @@ def _check_encoder(graph: Graph, binder: Binder, space: str) -> None:
     theirs = graph.spaces.get(space)
     if theirs is None or (theirs.encoder, theirs.dim) != (ours.encoder, ours.dim):
         raise UsageError(
-            "the graph sees this space with another encoder than the binder", where=f"space {space!r}",
+            "the graph sees this space with another encoder than the binder",
+            where=f"space {space!r}",
             got="no such space" if theirs is None else f"{theirs.encoder}, {theirs.dim} dims",
-            expected=f"{ours.encoder}, {ours.dim} dims", hint="give the graph the binder was fitted on",
-        )  # fmt: skip
+            expected=f"{ours.encoder}, {ours.dim} dims",
+            hint="give the graph the binder was fitted on",
+        )

@@ -8,9 +8,7 @@ from collections.abc import Collection, Sequence
 _GAP = "  "
 
 
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()
-) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
     """Lines of a table.
 
     Args:
@@ -24,9 +22,7 @@ def table(
     widths = [max(map(display_width, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, ["-" * width for width in widths], *rows]
     to_right = [name in right for name in header]
-    return [
-        _GAP.join(map(_padded, line, widths, to_right)).rstrip() for line in lines
-    ]
+    return [_GAP.join(map(_padded, line, widths, to_right)).rstrip() for line in lines]
 
 
 def display_width(text: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from anybind.errors import ArtifactError, NoPathError
-from anybind.methods.hops import cosine, shortest_routes
+from anybind.methods.hops import cosine, shortest_routes, unit_rows
 from anybind.methods.space_map import pooled_means
 from anybind.moments import Moments
 
@@ -33,7 +33,7 @@ class Chain:
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """Rows of a space, centred and carried to the hub, unit length, float32."""
         carried = self._carried(space, self._centred(space, vectors), self.hub)
-        return torch.nn.functional.normalize(carried, dim=1).to(torch.float32)
+        return unit_rows(carried).to(torch.float32)
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
         """(n_a, n_b) float32: mean of the cosine in b's space and the cosine in a's space."""
@@ -65,6 +65,8 @@ class Chain:
         return cls(config["hub"], means, maps)
 
     def _centred(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        if space not in self.means:
+            raise NoPathError("the binder was fitted without a route to a space", where=repr(space))
         return vectors.to(torch.float64) - self.means[space]
 
     def _carried(self, space: str, rows: torch.Tensor, goal: str) -> torch.Tensor:
@@ -92,8 +94,11 @@ def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, 
 
 
 def hub_of(moments: Moments, targets: Sequence[Pair]) -> str:
-    """The joint space: the goal of the first target, or the first space by name."""
-    return targets[0][1] if targets else moments.edges()[0][1]
+    """The joint space: the goal of the first target, or the first space by name; NoPathError without any edge."""
+    edges = moments.edges()
+    if not edges:
+        raise NoPathError("no data set holds two spaces in one row", where=f"data sets {', '.join(moments.datasets)}")
+    return targets[0][1] if targets else edges[0][1]
 
 
 def new_chain(moments: Moments, targets: Sequence[Pair], maps: Mapping[Pair, torch.Tensor]) -> Chain:

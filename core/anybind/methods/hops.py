@@ -18,6 +18,7 @@ from anybind.errors import NoPathError
 from anybind.fit_data import FitData
 from anybind.methods.linalg import symmetric_eigh
 from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
+from anybind.methods.space_map import require_variance
 from anybind.moments import Group
 
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -45,6 +46,7 @@ class Regression:
                 dims this makes the eigendecomposition a small one, without changing its outcome.
         """
         both = [g for g in groups if a in g.spaces and b in g.spaces]
+        require_variance(both, a)
         n = sum(g.n for g in both)
         own = torch.stack([g.n / n * g.block(a, a) for g in both]).sum(0)
         values, vectors = symmetric_eigh(own if span is None else span.T @ own @ span)
@@ -65,12 +67,11 @@ class Regression:
         return (self.vectors * self._gains(kind, strength)) @ (self.vectors.T @ self.cross)
 
     def _gains(self, kind: str, strength: float) -> torch.Tensor:
-        if kind == "ridge":
-            return 1 / (self.values + strength * self.mean_variance)
-        kept = self.values > self.values.max() * _PINV_CUTOFF
+        ridge = strength * self.mean_variance if kind == "ridge" else 0.0
+        kept = self.values + ridge > self.values.max() * _PINV_CUTOFF
         if kind == "rank":
             kept &= torch.arange(len(self.values)) >= len(self.values) - int(strength)
-        return torch.where(kept, 1 / self.values.clamp(min=1e-300), torch.zeros_like(self.values))
+        return torch.where(kept, 1 / (self.values + ridge).clamp(min=1e-300), torch.zeros_like(self.values))
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def fit_hop(
 
     Raises:
         NoPathError: no data set holds both.
+        DataError: space a does not vary.
         SelectionError: too few rows to choose the strength.
     """
     edges = [e for e in data.moments.edges() if {a, b} == set(e[1:])]
@@ -118,7 +120,7 @@ def _chosen_strength(
     data: FitData, edges: Sequence[tuple[str, str, str]], a: str, b: str, kind: str, target_map: torch.Tensor | None
 ) -> float:
     folds = selection_folds(data, edges, limit=_SELECTION_FOLDS)
-    candidates = RIDGES if kind == "ridge" else [r for r in RANKS if r <= data.dims[a]]
+    candidates = RIDGES if kind == "ridge" else [r for r in RANKS if r <= data.dims[a]] or [data.dims[a]]
     span = Regression.of(data.moments.groups(), a, b).span()
     regressions = {fold: Regression.of(data.moments.groups(without_fold=fold), a, b, span) for fold in folds}
     means = {fold: data.moments.means(without_fold=fold) for fold in folds}
@@ -148,8 +150,13 @@ def hop_score(
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """(n_a, n_b) cosines of the rows."""
-    return torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
+    """(n_a, n_b) cosines of the rows; 0 for a row of zeros."""
+    return unit_rows(a) @ unit_rows(b).T
+
+
+def unit_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Rows scaled to unit length, however small they are; a row of zeros stays."""
+    return torch.nn.functional.normalize(rows, dim=1, eps=torch.finfo(rows.dtype).tiny)
 
 
 def shortest_routes(edges: Sequence[tuple[str, str, str]], goal: str) -> dict[str, tuple[str, ...]]:

@@ -9,12 +9,13 @@ the spaces they share. Nothing here sees rows: groups hold n, S and which spaces
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from anybind.methods.linalg import inverse_root, matrix_root, symmetric_eigh
+from anybind.methods.linalg import cholesky, inverse_root, matrix_root, symmetric_eigh
 from anybind.moments import Group
 
 # Bounds of the correlation a latent direction starts from, and of the smallest share of an eigenvector
@@ -40,7 +41,7 @@ class LatentModel:
 
     def information(self, space: str) -> tuple[torch.Tensor, torch.Tensor]:
         """What one space tells of z: (d, r) ``Psi^-1 W`` and (r, r) ``W' Psi^-1 W``."""
-        factor = torch.linalg.cholesky(self.noise[space])
+        factor = cholesky(self.noise[space], f"noise of space {space!r}")
         weighted = torch.cholesky_solve(self.loadings[space], factor)
         return weighted, self.loadings[space].T @ weighted
 
@@ -102,7 +103,8 @@ def _whitened_joint(
 ) -> tuple[torch.Tensor, dict[str, slice]]:
     """The (D, D) matrix of whitened cross-covariances; blocks never seen together, and diagonal ones, are 0.
 
-    A block seen in few rows is damped by n / (n + (d_a + d_b) / 2), so that a tiny data set cannot steer.
+    A block seen in few rows is damped by (n / (n + (d_a + d_b) / 2))^2, so that a tiny data set cannot steer:
+    n unrelated whitened rows alone give singular values of about d / n, which a single factor leaves near 1.
     """
     white = {space: inverse_root(c) for space, c in own.items()}
     columns, width = {}, 0
@@ -117,7 +119,7 @@ def _whitened_joint(
             if not n:
                 continue
             cross = torch.stack([g.n / n * g.block(a, b) for g in both]).sum(0)
-            damping = n / (n + (len(own[a]) + len(own[b])) / 2)
+            damping = (n / (n + (len(own[a]) + len(own[b])) / 2)) ** 2
             joined[columns[a], columns[b]] = damping * white[a] @ cross @ white[b]
             joined[columns[b], columns[a]] = joined[columns[a], columns[b]].T
     return joined, columns
@@ -142,7 +144,7 @@ def em_step(model: LatentModel, groups: Sequence[Group], shrinkage: float) -> La
     expected = [_expectations(model, g) for g in groups]
     total = sum(g.n for g in groups)
     pooled = torch.stack([g.n / total * zz for g, (zz, _) in zip(groups, expected, strict=True)]).sum(0)
-    rescale = torch.linalg.cholesky(pooled)
+    rescale = cholesky(pooled, "second moment of the latent dims")
     loadings, noise = {}, {}
     for space in model.loadings:
         holding = [(g, zz, xz) for g, (zz, xz) in zip(groups, expected, strict=True) if space in g.spaces]
@@ -161,7 +163,7 @@ def _expectations(model: LatentModel, group: Group) -> tuple[torch.Tensor, torch
     """E[z z'] (r, r) and E[x z'] (D, r) of a group, given what it shows."""
     parts = [model.information(space) for space in group.spaces]
     precision = torch.eye(model.rank, dtype=torch.float64) + torch.stack([p for _, p in parts]).sum(0)
-    posterior = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+    posterior = torch.cholesky_inverse(cholesky(precision, "precision of the latent dims"))
     gain = torch.cat([weighted for weighted, _ in parts]) @ posterior
     xz = group.covariance @ gain
     return posterior + gain.T @ xz, xz
@@ -173,8 +175,17 @@ def log_likelihood(model: LatentModel, groups: Sequence[Group]) -> float:
     for g in groups:
         loading = torch.cat([model.loadings[s] for s in g.spaces])
         covariance = loading @ loading.T + torch.block_diag(*[model.noise[s] for s in g.spaces])
-        factor = torch.linalg.cholesky(covariance)
+        factor = cholesky(covariance, f"covariance of spaces {', '.join(g.spaces)}")
         logdet = 2 * factor.diagonal().log().sum()
         trace = torch.cholesky_solve(g.covariance, factor).diagonal().sum()
-        total -= g.n / 2 * float(logdet + trace + len(covariance) * torch.log(torch.tensor(2 * torch.pi)))
+        total -= g.n / 2 * float(logdet + trace + len(covariance) * math.log(2 * math.pi))
     return total
+
+
+def space_by_space(groups: Sequence[Group]) -> list[Group]:
+    """The groups' rows as if no two spaces had been seen together."""
+    return [
+        Group(g.dataset, (s,), g.n, g.mean[g.columns[s]], g.block(s, s), {s: slice(0, len(g.block(s, s)))})
+        for g in groups
+        for s in g.spaces
+    ]

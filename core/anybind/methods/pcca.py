@@ -22,12 +22,20 @@ from typing import Any
 
 import torch
 
-from anybind.errors import ArtifactError, SelectionError
+from anybind.errors import ArtifactError, NoPathError, SelectionError
 from anybind.fit_data import FitData
-from anybind.methods.latent import LatentModel, Start, em_step, log_likelihood, pooled_covariances
-from anybind.methods.linalg import inverse_root, matrix_root, symmetric_eigh
+from anybind.methods.hops import shortest_routes
+from anybind.methods.latent import (
+    LatentModel,
+    Start,
+    em_step,
+    log_likelihood,
+    pooled_covariances,
+    space_by_space,
+)
+from anybind.methods.linalg import cholesky, inverse_root, matrix_root, symmetric_eigh
 from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
-from anybind.methods.space_map import SpaceMap, pooled_means
+from anybind.methods.space_map import SpaceMap, pooled_means, require_variance
 from anybind.moments import Group, Moments
 
 _RANKS = (8, 16, 32, 64, 96, 128, 192)
@@ -56,6 +64,7 @@ class PCCA:
     similarity: str = "cosine"
     spaces: Mapping[str, SpaceMap] = field(default_factory=dict)
     reliability: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    parts: Sequence[Sequence[str]] = ()
 
     def fit(
         self,
@@ -68,26 +77,42 @@ class PCCA:
         """Fit to every data set at once; see ``BinderMethod.fit``. Deterministic: targets, routes and seed are unused.
 
         Raises:
-            SelectionError: rank or shrinkage is "auto" and too few paired rows can be held out.
+            SelectionError: rank or shrinkage is "auto" and too few paired rows can be held out, or the rank is
+                more than the data allow.
+            DataError: a space does not vary.
+            NoPathError: no row holds two spaces.
         """
         maps = principal_maps(data.moments, self.dims)
         moments = data.moments.projected(maps)
         rank, shrinkage = self._choose(data, moments, maps)
-        groups = moments.groups()
+        groups = joined_groups(moments)
         model = run_em(Start.of(groups).model(rank), groups, shrinkage, self.steps)
         means = pooled_means(data.moments)
         spaces, reliability = {}, {}
-        for space, principal in maps.items():
+        for space in model.loadings:
             posterior, reliability[space] = posterior_map(model, space)
-            spaces[space] = SpaceMap(means[space], principal @ posterior)
-        return replace(self, rank=rank, shrinkage=shrinkage, spaces=spaces, reliability=reliability)
+            spaces[space] = SpaceMap(means[space], maps[space] @ posterior)
+        parts = connected_parts(data.moments)
+        return replace(self, rank=rank, shrinkage=shrinkage, spaces=spaces, reliability=reliability, parts=parts)
 
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
-        """Posterior mean of z given one space: (n, dim) -> (n, rank) float32."""
+        """Posterior mean of z given one space: (n, dim) -> (n, rank) float32.
+
+        Raises:
+            NoPathError: no row paired the space with another.
+        """
+        if space not in self.spaces:
+            raise NoPathError("no row pairs this space with another", where=repr(space))
         return self.spaces[space](vectors).to(torch.float32)
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
-        """(n_a, n_b) float32; see the module for the two similarities."""
+        """(n_a, n_b) float32; see the module for the two similarities.
+
+        Raises:
+            NoPathError: no chain of data sets joins the two spaces, so the model knows nothing in common.
+        """
+        if not any(space_a in part and space_b in part for part in self.parts):
+            raise NoPathError("no chain of paired rows joins two spaces", where=f"{space_a!r} and {space_b!r}")
         pair = canonical_pair(self.reliability[space_a], self.reliability[space_b])
         table = pair.score(self.spaces[space_a](a), self.spaces[space_b](b), self.similarity)
         return table.to(torch.float32)
@@ -96,7 +121,7 @@ class PCCA:
         """Fitted choices."""
         return {
             "rank": self.rank, "shrinkage": self.shrinkage, "dims": self.dims, "steps": self.steps,
-            "similarity": self.similarity, "spaces": sorted(self.spaces),
+            "similarity": self.similarity, "spaces": sorted(self.spaces), "parts": [list(part) for part in self.parts],
         }  # fmt: skip
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -112,7 +137,8 @@ class PCCA:
         """Rebuild from ``config`` and ``tensors``.
 
         Raises:
-            ArtifactError: a tensor is missing, superfluous or of the wrong shape.
+            ArtifactError: a tensor has the wrong shape.
+            KeyError: a tensor or a field is missing; ``Binder.from_pretrained`` explains it.
         """
         rank = config["rank"]
         spaces = {space: SpaceMap.restore(space, tensors, width=rank) for space in config["spaces"]}
@@ -121,7 +147,7 @@ class PCCA:
             raise ArtifactError("a reliability matrix has the wrong shape", expected=f"({rank}, {rank})")
         return cls(
             rank=rank, shrinkage=config["shrinkage"], dims=config["dims"], steps=config["steps"],
-            similarity=config["similarity"], spaces=spaces, reliability=reliability,
+            similarity=config["similarity"], spaces=spaces, reliability=reliability, parts=config["parts"],
         )  # fmt: skip
 
     def _choose(
@@ -146,32 +172,33 @@ class PCCA:
 class _Judge:
     """How well a candidate retrieves held-out rows; each candidate and fold is fitted once.
 
-    Where a data set shares no rows, held-out log-likelihood takes the place of retrieval.
+    Where a data set shares no rows, the held-out log-odds that a row's spaces belong together take the place
+    of retrieval. (Held-out likelihood itself would not do: it goes by how each space is spread, and grows with
+    rank where there is nothing in common.)
     """
 
     def __init__(self, method: PCCA, data: FitData, moments: Moments, maps: Mapping[str, torch.Tensor]) -> None:
         self.method, self.data, self.moments, self.maps = method, data, moments, maps
         self.edges = data.moments.edges()
         self.by_rows = set(data.moments.datasets) <= set(data.samples)
-        whole = list(range(min(_SELECTION_FOLDS, moments.folds)))
-        self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS) if self.by_rows else whole
+        self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS, by_rows=self.by_rows)
         self._starts: dict[int, Start] = {}
         self._known: dict[tuple[int, float, int], float] = {}
 
     def __call__(self, rank: int, shrinkage: float, fold: int) -> float:
         key = (rank, shrinkage, fold)
         if key not in self._known:
-            groups = self.moments.groups(without_fold=fold)
+            groups = joined_groups(self.moments, fold)
             if fold not in self._starts:
                 self._starts[fold] = Start.of(groups)
             steps = min(self.method.steps, _SELECTION_STEPS)
             model = run_em(self._starts[fold].model(rank), groups, shrinkage, steps)
-            held_out = self._retrieval if self.by_rows else self._likelihood
+            held_out = self._retrieval if self.by_rows else self._log_odds
             self._known[key] = held_out(model, fold)
         return self._known[key]
 
     def _retrieval(self, model: LatentModel, fold: int) -> float:
-        parts = {space: posterior_map(model, space) for space in self.maps}
+        parts = {space: posterior_map(model, space) for space in model.loadings}
         latent = {space: (self.maps[space] @ part[0]).to(torch.float32) for space, part in parts.items()}
 
         def score(a: str, rows_a: torch.Tensor, b: str, rows_b: torch.Tensor) -> torch.Tensor:
@@ -181,31 +208,52 @@ class _Judge:
         means = {key: mean.to(torch.float32) for key, mean in self.data.moments.means(without_fold=fold).items()}
         return held_out_mrr(score, self.data, self.edges, fold, means)
 
-    def _likelihood(self, model: LatentModel, fold: int) -> float:
-        groups = self.moments.groups(only_fold=fold)
-        return log_likelihood(model, groups) / max(1, sum(g.n for g in groups))
+    def _log_odds(self, model: LatentModel, fold: int) -> float:
+        groups = [g for g in self.moments.groups(only_fold=fold) if len(g.spaces) > 1]
+        together, alone = log_likelihood(model, groups), log_likelihood(model, space_by_space(groups))
+        return (together - alone) / sum(g.n for g in groups)
 
 
 def principal_maps(moments: Moments, dims: int) -> dict[str, torch.Tensor]:
-    """Per space a (d, <= dims) projection on its leading directions, scaled to mean variance 1."""
-    own = pooled_covariances(moments.groups(), sorted({s for d in moments.datasets for s in moments.spaces_of(d)}))
+    """Per space a (d, <= dims) projection on its leading directions, scaled to mean variance 1.
+
+    Raises:
+        DataError: a space does not vary.
+    """
+    groups = moments.groups()
+    own = pooled_covariances(groups, sorted({s for d in moments.datasets for s in moments.spaces_of(d)}))
     maps = {}
     for space, covariance in own.items():
+        require_variance(groups, space)
         values, vectors = symmetric_eigh(covariance)
         kept = min(dims, int((values > values[-1] * 1e-10).sum()))
-        if not kept or values[-1] <= 0:
-            raise SelectionError(
-                "a space does not vary", where=f"space {space!r}", got="all its rows are equal",
-                expected="vectors that differ between items",
-            )  # fmt: skip
         values, vectors = values.flip(0)[:kept], vectors.flip(1)[:, :kept]
         maps[space] = vectors / values.mean().sqrt()
     return maps
 
 
 def largest_rank(moments: Moments) -> int:
-    """The largest rank the data can speak of: the smaller of the widest edge's dims and its rows."""
-    return max(min(moments.dims[a], moments.dims[b], moments.pairs(a, b)) for _, a, b in moments.edges())
+    """The largest rank the data can speak of: the smaller of the widest edge's dims and its rows.
+
+    Raises:
+        NoPathError: no row holds two spaces.
+    """
+    edges = moments.edges()
+    if not edges:
+        raise NoPathError("no data set holds two spaces in one row", where=f"data sets {', '.join(moments.datasets)}")
+    return max(min(moments.dims[a], moments.dims[b], moments.pairs(a, b)) for _, a, b in edges)
+
+
+def connected_parts(moments: Moments) -> tuple[tuple[str, ...], ...]:
+    """The spaces in parts that chains of paired rows join."""
+    edges = moments.edges()
+    return tuple(sorted({tuple(sorted(shortest_routes(edges, space))) for _, space, _ in edges}))
+
+
+def joined_groups(moments: Moments, without_fold: int | None = None) -> list[Group]:
+    """The groups of all folds but one (or of all), less the spaces that no row pairs with another."""
+    joined = {space for part in connected_parts(moments) for space in part}
+    return [g for g in moments.groups(without_fold=without_fold) if joined.issuperset(g.spaces)]
 
 
 def run_em(model: LatentModel, groups: Sequence[Group], shrinkage: float, steps: int) -> LatentModel:
@@ -219,7 +267,7 @@ def posterior_map(model: LatentModel, space: str) -> tuple[torch.Tensor, torch.T
     """(d, r) map from centred rows to the posterior mean of z, and that mean's (r, r) covariance."""
     weighted, precision = model.information(space)
     identity = torch.eye(model.rank, dtype=torch.float64)
-    posterior = torch.cholesky_inverse(torch.linalg.cholesky(identity + precision))
+    posterior = torch.cholesky_inverse(cholesky(identity + precision, "precision of the latent dims"))
     return weighted @ posterior, identity - posterior
 
 
@@ -256,9 +304,9 @@ def canonical_pair(reliability_a: torch.Tensor, reliability_b: torch.Tensor) -> 
 
 
 def _checked_rank(rank: int, largest: int) -> int:
-    if rank > largest:
+    if not 1 <= rank <= largest:
         raise SelectionError(
-            "the rank is larger than the data allow", where="option rank", got=rank, expected=f"at most {largest}",
+            "the data do not allow this rank", where="option rank", got=rank, expected=f"1 to {largest}",
             hint="use rank: auto, or a smaller number",
         )  # fmt: skip
     return rank

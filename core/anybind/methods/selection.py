@@ -24,14 +24,18 @@ Score = Callable[[str, torch.Tensor, str, torch.Tensor], torch.Tensor]
 _FEWEST_HELD_OUT_PAIRS = 20
 
 
-def selection_folds(data: FitData, edges: Sequence[Edge], *, limit: int) -> list[int]:
+def selection_folds(data: FitData, edges: Sequence[Edge], *, limit: int, by_rows: bool = True) -> list[int]:
     """The folds to hold out in turn: at most ``limit``, each with two or more held-out pairs on some edge.
+
+    A fold that holds (nearly) all rows of two spaces is passed over: without it there is nothing to fit on.
+    Counts the sampled rows, or all rows where the judge sees moments only (``by_rows`` false).
 
     Raises:
         SelectionError: too few held-out pairs exist for an honest choice.
     """
-    counts = {fold: [_held_out_pairs(data, edge, fold) for edge in edges] for fold in range(data.moments.folds)}
-    usable = [fold for fold, pairs in counts.items() if any(n >= 2 for n in pairs)][:limit]
+    held_out = _held_out_pairs if by_rows else _summed_pairs
+    counts = {fold: [held_out(data, edge, fold) for edge in edges] for fold in range(data.moments.folds)}
+    usable = [f for f, pairs in counts.items() if any(n >= 2 for n in pairs) and _enough_left(data, edges, f)][:limit]
     total = sum(n for fold in usable for n in counts[fold] if n >= 2)
     if total < _FEWEST_HELD_OUT_PAIRS:
         raise SelectionError(
@@ -56,7 +60,7 @@ def held_out_mrr(score: Score, data: FitData, edges: Sequence[Edge], fold: int, 
     values = []
     for dataset, a, b in edges:
         rows_a, rows_b = data.samples[dataset].paired(a, b, fold)
-        if len(rows_a) >= 2:
+        if len(rows_a) >= 2 and (dataset, a) in means and (dataset, b) in means:
             table = score(a, rows_a - means[dataset, a], b, rows_b - means[dataset, b])
             values.append(symmetric_mrr(table))
     return sum(values) / len(values) if values else math.nan
@@ -80,3 +84,22 @@ def best_choice(candidates: Iterable[Choice], folds: Sequence[int], judge: Calla
 def _held_out_pairs(data: FitData, edge: Edge, fold: int) -> int:
     dataset, a, b = edge
     return len(data.samples[dataset].paired(a, b, fold)[0]) if dataset in data.samples else 0
+
+
+def _summed_pairs(data: FitData, edge: Edge, fold: int) -> int:
+    dataset, a, b = edge
+    return sum(n for name, held, n in _rows(data, a, b) if name == dataset and held == fold)
+
+
+def _enough_left(data: FitData, edges: Sequence[Edge], fold: int) -> bool:
+    """Whether every two spaces that an edge joins keep two rows (or all they have) when a fold is left out."""
+    for a, b in {edge[1:] for edge in edges}:
+        both = _rows(data, a, b)
+        if sum(n for _, held, n in both if held != fold) < min(2, sum(n for _, _, n in both)):
+            return False
+    return True
+
+
+def _rows(data: FitData, a: str, b: str) -> list[tuple[str, int, int]]:
+    """(data set, fold, rows) of all rows that have both spaces."""
+    return [(key.dataset, key.fold, block.n) for key, block in data.moments if a in key.spaces and b in key.spaces]

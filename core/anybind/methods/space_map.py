@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from anybind.errors import ArtifactError
-from anybind.moments import Moments
+from anybind.errors import ArtifactError, DataError
+from anybind.moments import Group, Moments
+
+# Rows that differ by less than this share of their mean square differ by the rounding of float32 only.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,19 @@ def pooled_means(moments: Moments) -> dict[str, torch.Tensor]:
         totals[space] = totals.get(space, torch.zeros_like(mean)) + rows * mean
         counts[space] = counts.get(space, 0) + rows
     return {space: total / counts[space] for space, total in totals.items()}
+
+
+def require_variance(groups: Sequence[Group], space: str) -> None:
+    """Refuse a space whose rows are equal, up to rounding, within every group.
+
+    Raises:
+        DataError: no group holds the space, or it does not vary.
+    """
+    holding = [g for g in groups if space in g.spaces]
+    varying = sum(g.n * float(g.block(space, space).trace()) for g in holding)
+    level = sum(g.n * float(g.mean[g.columns[space]].square().sum()) for g in holding)
+    if varying <= _ROUNDING * (varying + level):
+        raise DataError(
+            "a space does not vary", where=f"space {space!r}", got="all its rows are equal" if holding else "no rows",
+            expected="vectors that differ between items", hint="check the encoder, or leave the space out",
+        )  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def model_card(method: str, spaces: Mapping[str, SpaceInfo], training: Training,
         method: The binder's method.
         spaces: What is bound.
         training: On which data.
-        metrics: metrics.json, if anything was measured.
+        metrics: metrics.json, if anything was measured; left out when it is not what a run writes.
     """
     parts = [
         f"# A binder of {', '.join(sorted(spaces))}",
@@ -54,23 +55,31 @@ def _spaces_table(spaces: Mapping[str, SpaceInfo]) -> str:
 
 def _training_table(training: Training) -> str:
     rows = [
-        (name, ", ".join(f"{space} {count}" for space, count in sorted(content.get("rows", {}).items())))
-        for name, content in sorted(training.datasets.items())
+        (name, ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())))
+        for name, dataset in sorted(training.datasets.items())
     ]
     return table(("data set", "rows per space"), rows)
 
 
 def _numbers(metrics: str | None) -> list[str]:
-    results: list[dict[str, Any]] = json.loads(metrics).get("results", []) if metrics else []
-    if not results:
+    try:
+        results: list[dict[str, Any]] = json.loads(metrics)["results"] if metrics else []
+        rows = [_result_row(result) for result in results]
+        seeds, queries = (len(results[0]["per_seed"]), int(results[0]["n_queries"])) if results else (0, 0)
+    except (ValueError, KeyError, TypeError, IndexError):
         return []
-    rows = [
-        (" – ".join(r["pair"]), f"{r['mrr']:.3f}", *(f"{r['recall'][k]:.3f}" for k in ("1", "5", "10")),
-         f"{r['chance']['mrr']:.3f}", f"{r['oracle']['mrr']:.3f}" if r["oracle"] else "")
-        for r in results
-    ]  # fmt: skip
-    note = f"Mean of both directions over {len(results[0]['per_seed'])} seeds, {results[0]['n_queries']} queries each."
-    return ["## Measured", table(("pair", "MRR", "R@1", "R@5", "R@10", "chance MRR", "oracle MRR"), rows), note]
+    if not rows:
+        return []
+    header = ("pair", "MRR", "R@1", "R@5", "R@10", "chance MRR", "oracle MRR")
+    note = f"Mean of both directions over {seeds} seeds, {queries} queries each."
+    return ["## Measured", table(header, rows), note]
+
+
+def _result_row(result: Mapping[str, Any]) -> tuple[str, ...]:
+    recall = [f"{result['recall'][k]:.3f}" for k in ("1", "5", "10")]
+    oracle = f"{result['oracle']['mrr']:.3f}" if result["oracle"] else ""
+    mrr, chance = f"{result['mrr']:.3f}", f"{result['chance']['mrr']:.3f}"
+    return (" – ".join(result["pair"]), mrr, *recall, chance, oracle)
 
 
 def _calls(spaces: Mapping[str, SpaceInfo]) -> str:
@@ -81,11 +90,13 @@ def _calls(spaces: Mapping[str, SpaceInfo]) -> str:
     return f'scores = binder.score("{a}", vectors_a, "{b}", vectors_b)'
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; cells are escaped."""
-    lines = [header, tuple("---" for _ in header), *rows]
+    lines = [header, ["---" for _ in header], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Text that stays one cell, whatever it holds: no line break, no HTML, no bar of the table."""
+    line = " ".join(escape(text, quote=False).split())
+    return line.replace("\\", "\\\\").replace("|", "\\|")

@@ -71,7 +71,8 @@ def graph_svg(bridge: BridgeGraph, plans: Sequence[BridgePlan], *, vertical: boo
 
 def in_words(hops: Iterable[Hop]) -> str:
     """The graph in one sentence, for those who do not see it."""
-    parts = [f"{hop.a} and {hop.b} by {', '.join(edge.name for edge in hop.edges)}{_pairs(hop, ' with ')}" for hop in hops]
+    names = ((hop, ", ".join(edge.name for edge in hop.edges)) for hop in hops)
+    parts = [f"{hop.a} and {hop.b} by {edges}{_pairs(hop, ' with ')}" for hop, edges in names]
     return f"Bridging graph. Joined: {'; '.join(parts) or 'nothing'}."
 
 
@@ -92,7 +93,9 @@ def _drawn_hops(bridge: BridgeGraph, plans: Sequence[BridgePlan]) -> dict[Pair, 
     return {hop.spaces: hop for hop in bridge.hops if hop.a in spaces and hop.b in spaces}
 
 
-def _positions(spaces: Sequence[str], hops: dict[Pair, Hop], line: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _positions(
+    spaces: Sequence[str], hops: dict[Pair, Hop], line: Sequence[str]
+) -> dict[str, tuple[int, int]]:
     """(layer, lane) of every space: the line in lane 0, the others beside the neighbours they have there."""
     placed = {space: (layer, 0) for layer, space in enumerate(line)}
     taken = set(placed.values())
@@ -177,11 +180,12 @@ def _pairs(hop: Hop, before: str = "") -> str:
 
 def _node(space: str, centre: Point, width: float, on: bool) -> str:
     x, y = centre
+    name = escape(_cut(space, _LABEL_LETTERS))
     return (
         f'<g class="node{" on" if on else ""}"><title>{escape(space)}</title>'
         f'<rect x="{x - width / 2:.0f}" y="{y - _NODE_HEIGHT / 2:.0f}" width="{width:.0f}" '
         f'height="{_NODE_HEIGHT}" rx="10"/>'
-        f'<text x="{x:.0f}" y="{y + 5:.0f}" text-anchor="middle">{escape(_cut(space, _LABEL_LETTERS))}</text></g>'
+        f'<text x="{x:.0f}" y="{y + 5:.0f}" text-anchor="middle">{name}</text></g>'
     )
 
 

@@ -101,8 +101,8 @@ def queries_shown(
     from anybind.retrieval import ROUNDING, ranks_from_scores
 
     if tuple(scores.shape) != (len(rows), len(ids)):
-        raise ShapeError("scores do not fit the queries and items", got=tuple(scores.shape),
-                         expected=(len(rows), len(ids)))  # fmt: skip
+        got, expected = tuple(scores.shape), (len(rows), len(ids))
+        raise ShapeError("scores do not fit the queries and items", got=got, expected=expected)
     ranks = ranks_from_scores(scores, torch.tensor(rows), tie_tolerance=ROUNDING).tolist()
     best = scores.topk(min(top, len(ids)), dim=1).indices.tolist()
     shown = []

@@ -24,9 +24,8 @@ def results_html(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _result(result: Mapping[str, Any]) -> str:
     pair = " ↔ ".join(map(escape, result["pair"]))
-    return (
-        f"<h3>{pair}</h3><p>{_sentence(result)}</p>{_tiles(result)}{_bars(result)}{_remarks(result)}{_seeds(result)}"
-    )
+    parts = [f"<h3>{pair}</h3><p>{_sentence(result)}</p>", _tiles(result), _bars(result)]
+    return "".join([*parts, _remarks(result), _seeds(result)])
 
 
 def _sentence(result: Mapping[str, Any]) -> str:
@@ -48,7 +47,8 @@ def _tile(number: str, words: str) -> str:
 
 
 def _bars(result: Mapping[str, Any]) -> str:
-    head = '<tr><th scope="col">Method</th><th scope="col" aria-hidden="true"></th><th scope="col">MRR</th></tr>'
+    empty = '<td aria-hidden="true"></td>'
+    head = f'<tr><th scope="col">Method</th>{empty}<th scope="col">MRR</th></tr>'
     return (
         "<table class='bars'><caption>Mean reciprocal rank: 1 when the right one always comes first. "
         "The thin line is the 95 % interval.</caption>"
@@ -68,7 +68,7 @@ def _rows(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _row(name: str, measured: Mapping[str, Any] | float, kind: str) -> str:
     """A bar from 0 to 1, with a whisker where there is an interval."""
-    numbers = measured if isinstance(measured, Mapping) else {"mrr": measured}
+    numbers: Mapping[str, Any] = measured if isinstance(measured, Mapping) else {"mrr": measured}
     mrr, ends = numbers["mrr"], (numbers.get("interval") or {}).get("mrr")
     whisker = words = ""
     if ends:
@@ -92,11 +92,12 @@ def _remarks(result: Mapping[str, Any]) -> str:
 
 
 def _seeds(result: Mapping[str, Any]) -> str:
-    per_seed = result.get("per_seed") or ()
+    per_seed = list(result.get("per_seed") or [])
     if len(per_seed) < 2:
         return ""
     cutoffs = [k for k in _CUTOFFS if k in (per_seed[0].get("recall") or {})]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Seed", "MRR", *(f"R@{k}" for k in cutoffs)))
+    names = ["Seed", "MRR", *[f"R@{k}" for k in cutoffs]]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(_seed_row(index, part, cutoffs) for index, part in enumerate(per_seed))
     return (
         f'<details><summary>Seed by seed</summary><table class="plain"><thead><tr>{head}</tr></thead>'
@@ -105,7 +106,8 @@ def _seeds(result: Mapping[str, Any]) -> str:
 
 
 def _seed_row(index: int, part: Mapping[str, Any], cutoffs: Sequence[str]) -> str:
-    cells = "".join(f"<td>{number:.3f}</td>" for number in (part["mrr"], *(part["recall"][k] for k in cutoffs)))
+    values = [part["mrr"], *[part["recall"][k] for k in cutoffs]]
+    cells = "".join(f"<td>{value:.3f}</td>" for value in values)
     return f'<tr><th scope="row">{part.get("seed", index)}</th>{cells}</tr>'
 
 

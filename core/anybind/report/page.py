@@ -1,4 +1,4 @@
-"""The page a run leaves behind: one HTML file that needs no network, no script and no explanation beside it."""
+"""The page a run leaves behind: one HTML file that needs no network and no script."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from anybind.report.gallery import HitShown, QueryShown
 from anybind.report.numbers import results_html
 
 _LEGEND = (
-    "Boxes are spaces: a modality as one encoder sees it. Lines are data sets that hold both; a thick line is a space "
-    "shared by encoders trained together, a dotted one the same items through two encoders. "
-    "The route that was used stands out."
+    "Boxes are spaces: a modality as one encoder sees it. Lines are data sets that hold both; a thick line "
+    "is a space shared by encoders trained together, a dotted one the same items through two encoders. "
+    "The best route stands out."
 )
 
 
@@ -43,9 +43,14 @@ def write_page(
     """
     target = Path(path)
     content = render_page(
-        title=title, bridge=bridge, plans=plans, results=results, gallery=gallery,
-        attributions=attributions, facts=facts,
-    )  # fmt: skip
+        title=title,
+        bridge=bridge,
+        plans=plans,
+        results=results,
+        gallery=gallery,
+        attributions=attributions,
+        facts=facts,
+    )
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,11 +131,12 @@ def _gallery(gallery: Sequence[QueryShown]) -> str:
     if not gallery:
         return "<p>No queries were run.</p>"
     size, shown = gallery[0].gallery_size, len(gallery)
-    first, near = (sum(query.rank <= limit for query in gallery) for limit in (1, len(gallery[0].hits)))
+    first, near = sum(query.rank <= 1 for query in gallery), sum(query.answer is None for query in gallery)
     intro = (
-        f"{shown} of {size:,} test queries, evenly spaced in the order of their ids: a fixed rule, so that nobody "
-        f"picks the good ones. Each searched all {size:,} items. The right one came first for {first} of these {shown} "
-        f"and among the {len(gallery[0].hits)} shown for {near}; it is framed, and where it was missed it stands below."
+        f"{shown} of {size:,} test queries, evenly spaced in the order of their ids: a fixed rule, so that "
+        f"nobody picks the good ones. Each searched all {size:,} items. The right one came first for {first} "
+        f"of these {shown} and among the {len(gallery[0].hits)} shown for {near}; it is framed. Where it was "
+        "missed it stands below, with its rank."
     )
     return f'<p>{intro}</p><div class="queries">{"".join(map(_query, gallery))}</div>'
 
@@ -150,7 +156,8 @@ def _query(query: QueryShown) -> str:
 
 def _hit(hit: HitShown) -> str:
     mark = '<span class="mark">✓<span class="unseen"> the right one</span></span>' if hit.correct else ""
-    return f'<li{" class=right" if hit.correct else ""} title="score {hit.score:.3g}">{hit.html}{_words(hit)}{mark}</li>'
+    right = ' class="right"' if hit.correct else ""
+    return f'<li{right} title="score {hit.score:.3g}">{hit.html}{_words(hit)}{mark}</li>'
 
 
 def _missed(answer: HitShown, rank: float) -> str:
@@ -172,4 +179,5 @@ def _sources(attributions: Sequence[str]) -> str:
 
 
 def _facts(facts: Mapping[str, str]) -> str:
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items())
+    pairs = ((escape(name), escape(str(value))) for name, value in facts.items())
+    return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anybind.bridge_plan import BridgePlan, Edge, expected_quality
 from anybind.declaration import DatasetUse, Declaration, load_declaration
@@ -14,7 +14,7 @@ from anybind.errors import DataError, UnknownNameError
 from anybind.graph import BridgeGraph
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
-from anybind.specs import Space
+from anybind.specs import OptionSpec, Space
 
 if TYPE_CHECKING:
     from anybind.protocols import Dataset
@@ -64,7 +64,8 @@ class Graph:
         """
         key = (use.model_dump_json(), seed)
         if key not in self._opened:
-            options = use.factory_options(self.registry.dataset(use.use).spec, seed)
+            spec = self.registry.dataset(use.use).spec
+            options = resolved_paths(use.factory_options(spec, seed), spec.options, self.path.parent)
             dataset: Dataset = self.registry.build_dataset(use.use, modalities=use.modalities, **options)
             if len(dataset) < 2:
                 raise DataError(
@@ -77,6 +78,12 @@ class Graph:
     def training(self, seed: int) -> dict[str, Dataset]:
         """The data sets under ``datasets:``, opened for a seed."""
         return {name: self.open(use, seed, name) for name, use in self.declaration.datasets.items()}
+
+    def encoder_options(self, space: str) -> dict[str, Any]:
+        """The options a space's encoder is built with."""
+        use = self.declaration.encoders[space]
+        spec = self.registry.encoder(use.use).spec
+        return resolved_paths(use.factory_options(spec), spec.options, self.path.parent)
 
     def spaces_in(self, dataset: Dataset) -> list[Space]:
         """The spaces whose modality a data set holds."""
@@ -140,6 +147,14 @@ class Graph:
         return edges
 
 
+def resolved_paths(options: Mapping[str, Any], specs: Mapping[str, OptionSpec], folder: Path) -> dict[str, Any]:
+    """The options with relative paths made relative to ``folder``: where the graph YAML lies."""
+    return {
+        name: str(folder / value) if specs[name].type == "path" and isinstance(value, str) else value
+        for name, value in options.items()
+    }
+
+
 def load_graph(path: str | Path, *, registry: Registry | None = None) -> Graph:
     """Read a graph YAML.
 
@@ -165,7 +180,7 @@ def _catalogue_edges(registry: Registry) -> Iterator[tuple[str, str, Edge]]:
     for name, known in registry.catalogue.datasets.items():
         for a, b in combinations(known.modalities, 2):
             quality = expected_quality(known.pairs or 1, _TYPICAL_DIM, _TYPICAL_DIM)
-            evidence = "pair counts" if known.pairs else "pair count not known"
+            evidence = "pair counts" if known.pairs else "taking one pair, the count is not known"
             yield a, b, Edge(a, b, kind="dataset", name=name, pairs=known.pairs, quality=quality, evidence=evidence)
 
 

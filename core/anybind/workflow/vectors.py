@@ -37,7 +37,7 @@ def space_key(graph: Graph, space: Space, collection: str) -> SpaceKey:
     """What the vectors of a space over a collection are."""
     spec = graph.registry.encoder(space.encoder).spec
     use = graph.declaration.encoders[space.name]
-    options = fill_defaults(use.factory_options(spec), spec.options)
+    options = fill_defaults(graph.encoder_options(space.name), spec.options)
     kept = tuple((name, value) for name, value in options.items() if spec.options[name].affects_output)
     return SpaceKey(collection, space.modality, space.encoder, use.revision or spec.revision, space.dim, kept)
 
@@ -115,7 +115,7 @@ def space_info(graph: Graph, space: Space) -> SpaceInfo:
     return SpaceInfo(
         name=space.name, modality=space.modality, kind=graph.declaration.kinds.get(space.modality), dim=space.dim,
         normalise=True, encoder=space.encoder, revision=use.revision or entry.spec.revision,
-        options=use.factory_options(entry.spec), distribution=f"{entry.distribution} {entry.version}",
+        options=graph.encoder_options(space.name), distribution=f"{entry.distribution} {entry.version}",
         licence=entry.spec.licence,
     )  # fmt: skip
 
@@ -142,9 +142,9 @@ def _all_datasets(graph: Graph, seed: int) -> Iterator[tuple[str, Dataset]]:
 
 
 def _task(graph: Graph, dataset: Dataset, space: Space, label: str) -> ExtractTask:
-    spec = graph.registry.encoder(space.encoder).spec
-    options = graph.declaration.encoders[space.name].factory_options(spec)
-    build: Callable[[], Any] = partial(graph.registry.build_encoder, space.encoder, **options)
+    build: Callable[[], Any] = partial(
+        graph.registry.build_encoder, space.encoder, **graph.encoder_options(space.name)
+    )
     modality = graph.registry.build_modality(space.modality, graph.declaration.kinds)
     return ExtractTask(dataset, space.modality, modality, build, space_key(graph, space, dataset.collection), label)
 
@@ -154,9 +154,9 @@ def _batches(graph: Graph, store: EmbeddingStore, dataset: Dataset, spaces: Sequ
     for start in range(0, len(dataset), _ROWS_AT_ONCE):
         rows = _Slice(dataset, range(start, min(start + _ROWS_AT_ONCE, len(dataset))))
         read = {name: read_space(rows, key, store) for name, key in keys.items()}
-        yield Batch(
-            tuple(rows.ids), {n: vectors for n, (vectors, _) in read.items()}, {n: held for n, (_, held) in read.items()}
-        )
+        vectors = {name: part for name, (part, _) in read.items()}
+        present = {name: part for name, (_, part) in read.items()}
+        yield Batch(tuple(rows.ids), vectors, present, rows.groups)
 
 
 class _Slice:
@@ -165,6 +165,8 @@ class _Slice:
     def __init__(self, dataset: Dataset, rows: range) -> None:
         self.collection, self.modalities = dataset.collection, dataset.modalities
         self.ids = [dataset.ids[i] for i in rows]
+        groups: Sequence[str] | None = getattr(dataset, "groups", None)
+        self.groups = None if groups is None else tuple(groups[i] for i in rows)
         self._dataset, self._rows = dataset, rows
 
     def __len__(self) -> int:

@@ -29,6 +29,7 @@ class EmojiDataset:
         collection: Name of the items themselves; it changes whenever a picture or text does.
         modalities: What every row holds.
         ids: Unicode hexcodes of the rows, e.g. ``1F436``.
+        groups: For every row the first emoji of its family of near-duplicates.
         attribution: What must stand wherever the pictures are shown.
 
     Raises:
@@ -54,6 +55,7 @@ class EmojiDataset:
         self.collection = collection.collection_name()
         self._items = collection.items()
         self.ids: tuple[str, ...] = tuple(self._choose(split, parts, pairs, seed))
+        self.groups: tuple[str, ...] = tuple(self._items[identifier].family for identifier in self.ids)
 
     def _choose(self, split: str | None, parts: int, pairs: int | None, seed: int) -> Iterable[str]:
         known = splits.split_names(parts)

@@ -1,0 +1,43 @@
+"""Run every benchmark and write what they print to docs/benchmarks.md (``make bench``)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+SECTIONS = (
+    ("emoji.py", "Picture ↔ Japanese text through English (emoji)"),
+    ("graph.py", "Planning: 1,000 spaces, 10,000 data sets, against networkx"),
+    ("retrieval.py", "Exact ranks: chunked against a full argsort"),
+    ("store.py", "Embedding store against plain numpy files"),
+)
+
+
+def main() -> None:
+    """Run the scripts one after the other, so that none slows another down."""
+    parts = [
+        "# Benchmarks",
+        "Made by `make bench`. Speed is given against a reference measured in the same run. "
+        f"Python {platform.python_version()}, torch {torch.__version__}, {os.cpu_count()} cores.",
+    ]
+    for script, title in SECTIONS:
+        print(f"{script} ...", flush=True)
+        done = subprocess.run([sys.executable, HERE / script], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{script} failed:\n{done.stderr}")
+        print(done.stdout, flush=True)
+        parts += [f"## {title}", f"`python bench/{script}`", done.stdout.strip()]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(f"written to {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""``anybind encode`` and ``anybind search`` with a saved binder."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from anybind.binder import Binder
+
+
+@pytest.fixture
+def artifact(finished_run):
+    return finished_run[1] / "artifact"
+
+
+@pytest.fixture
+def searching(finished_run, artifact):
+    """The fixed part of a search."""
+    graph, out, _ = finished_run
+    ends = ["--from", "text_en", "--to", "text_ja"]
+    return ["search", artifact, "--graph", graph, "--store", out.parent / "store", *ends]
+
+
+@pytest.mark.parametrize("ending", ["npy", "safetensors"])
+def test_vectors_are_saved_as_the_library_gives_them(ending, artifact, tmp_path, anybind):
+    file = tmp_path / "new" / f"vectors.{ending}"
+    result = anybind("encode", artifact, "--modality", "text_en", "ka mo", "ri tu", "--out", file, "--json")
+    assert result.code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert (answer["rows"], answer["space"], answer["out"]) == (2, "text_en", str(file))
+    vectors = np.load(file) if ending == "npy" else load_file(file)["vectors"]
+    expected = Binder.from_pretrained(artifact).encode(["ka mo", "ri tu"], modality="text_en").numpy()
+    np.testing.assert_array_equal(vectors, expected)
+    assert answer["dim"] == vectors.shape[1]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_without_a_file_the_vectors_are_printed(artifact, anybind):
+    result = anybind("encode", artifact, "--modality", "text_en", "-", stdin="ka mo\n\nri tu\r\n")
+    first, second = (line.split("\t") for line in result.stdout.splitlines())
+    assert (first[0], second[0]) == ("ka mo", "ri tu")
+    answer = json.loads(anybind("encode", artifact, "--modality", "text_en", "ka mo", "--json").stdout)
+    assert [float(x) for x in first[1].split()] == pytest.approx(answer["vectors"][0], rel=2e-3, abs=1e-6)
+
+
+def test_wrong_input_is_refused_before_anything_is_loaded(tmp_path, anybind):
+    nothing = tmp_path / "no-artifact"
+    assert anybind("encode", nothing, "--modality", "text_en").code == 2
+    bad_format = anybind("encode", nothing, "--modality", "text_en", "x", "--out", "v.pt")
+    assert bad_format.code == 2
+    assert ".npy or .safetensors" in bad_format.stderr
+    no_text = anybind("encode", nothing, "--modality", "text_en", "-", stdin=b"\xff\xfe")
+    assert no_text.code == 1
+    assert "stdin is not UTF-8" in no_text.stderr
+
+
+def test_a_missing_artifact_and_an_unknown_modality_are_told(artifact, tmp_path, anybind):
+    assert "error: " in anybind("encode", tmp_path, "--modality", "text_en", "x").stderr
+    unknown = anybind("encode", artifact, "--modality", "text_eng", "x")
+    assert unknown.code == 3
+    assert "did you mean 'text_en'?" in unknown.stderr
+
+
+def test_search_finds_the_translation(finished_run, searching, anybind):
+    graph = finished_run[0]
+    row = json.loads((graph.parent / "test.jsonl").read_text("utf-8").splitlines()[17])
+    result = anybind(*searching, row["text_en"], "-k", "3", "--json")
+    assert result.code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert (answer["from"], answer["to"], answer["gallery_size"]) == ("text_en", "text_ja", 120)
+    assert answer["hits"][0]["id"] == row["id"]
+    assert answer["hits"][0]["preview"] == row["text_ja"]
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    lines = anybind(*searching, row["text_en"], "-k", "1").stdout.splitlines()
+    assert lines[0].split() == ["rank", "id", "score", "preview"]
+    assert lines[2].split()[:2] == ["1", row["id"]]
+    assert len(lines) == 3
+
+
+def test_search_in_a_named_data_set_and_for_more_than_there_is(searching, anybind):
+    answer = json.loads(anybind(*searching, "ka mo", "--gallery", "second", "-k", "500", "--json").stdout)
+    assert len(answer["hits"]) == answer["gallery_size"] == 120
+    assert all(hit["id"].startswith("second-") for hit in answer["hits"])
+
+
+def test_search_tells_what_does_not_exist(searching, anybind, tmp_path):
+    assert "expected: one of first, second" in anybind(*searching, "ka", "--gallery", "third").stderr
+    empty = anybind(*searching, "ka", "--store", tmp_path)
+    assert empty.code == 1
+    assert "anybind extract" in empty.stderr
+
+
+def test_search_refuses_a_graph_with_another_encoder(searching, write_graph, tmp_path, anybind):
+    def renamed(text):
+        text = text.replace("text_ja: {use: toy-text}", "japanese: {modality: text_ja, use: toy-text}")
+        return text.replace("[text_en, text_ja]", "[text_en, japanese]")
+
+    other = write_graph(tmp_path, renamed)
+    result = anybind(*searching, "ka", "--graph", other)
+    assert result.code == 2
+    assert "got:      no such space" in result.stderr
+    assert "expected: toy-text, 64 dims" in result.stderr

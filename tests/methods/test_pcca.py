@@ -1,0 +1,494 @@
+"""pcca: the whole method, against densities, explicit posteriors, and baselines in a world of known truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+from scipy.stats import multivariate_normal
+
+from anybind.errors import AnybindError, ArtifactError, DataError, NoPathError, SelectionError
+from anybind.fit_data import FitData
+from anybind.methods.latent import LatentModel, Start, em_step
+from anybind.methods.pcca import PCCA, canonical_pair, largest_rank, posterior_map, principal_maps, run_em
+from anybind.methods.ridge_chain import RidgeChain
+
+Array = NDArray[np.float64]
+Make = Callable[..., FitData]
+Tensor = Callable[[Array], torch.Tensor]
+MRR = Callable[[Any], float]
+
+
+def random_model(seed: int, dims: dict[str, int], rank: int) -> LatentModel:
+    random = np.random.default_rng(seed)
+    roots = {s: random.normal(size=(d, d + 3)) for s, d in dims.items()}
+    loadings = {s: torch.tensor(random.normal(size=(d, rank))) for s, d in dims.items()}
+    return LatentModel(loadings, {s: torch.tensor(r @ r.T / 3) for s, r in roots.items()})
+
+
+# ------------------------------------------------------------------------------------- what a score means
+
+
+@pytest.mark.parametrize(("d_a", "d_c", "rank"), [(5, 4, 2), (3, 4, 6), (1, 1, 1), (1, 6, 3)])
+def test_llr_is_the_log_density_ratio_of_joint_and_independent_gaussians(d_a: int, d_c: int, rank: int) -> None:
+    model = random_model(1, {"a": d_a, "c": d_c}, rank)
+    (map_a, own_a), (map_c, own_c) = posterior_map(model, "a"), posterior_map(model, "c")
+    random = np.random.default_rng(2)
+    a, c = 2 * random.normal(size=(7, d_a)), 2 * random.normal(size=(6, d_c))
+    scores = canonical_pair(own_a, own_c).score(torch.tensor(a) @ map_a, torch.tensor(c) @ map_c, "llr")
+    wa, wc = model.loadings["a"].numpy(), model.loadings["c"].numpy()
+    sa, sc = wa @ wa.T + model.noise["a"].numpy(), wc @ wc.T + model.noise["c"].numpy()
+    joint = multivariate_normal(cov=np.block([[sa, wa @ wc.T], [wc @ wa.T, sc]]))
+    for i in range(7):
+        for j in range(6):
+            expected = joint.logpdf(np.concatenate([a[i], c[j]]))
+            expected -= multivariate_normal.logpdf(a[i], cov=sa) + multivariate_normal.logpdf(c[j], cov=sc)
+            assert scores[i, j].item() == pytest.approx(expected, abs=1e-8)
+
+
+def test_canonical_correlations_are_those_of_the_model() -> None:
+    model = random_model(3, {"a": 5, "c": 4}, 3)
+    pair = canonical_pair(posterior_map(model, "a")[1], posterior_map(model, "c")[1])
+    wa, wc = model.loadings["a"].numpy(), model.loadings["c"].numpy()
+    sa, sc = wa @ wa.T + model.noise["a"].numpy(), wc @ wc.T + model.noise["c"].numpy()
+    squared = scipy.linalg.eigh(wa @ wc.T @ np.linalg.solve(sc, wc @ wa.T), sa, eigvals_only=True)[::-1][:3]
+    np.testing.assert_allclose(pair.rho, np.sqrt(squared), atol=1e-9)
+
+
+def test_canonical_directions_have_unit_variance_and_correlation_rho() -> None:
+    model = random_model(4, {"a": 5, "c": 4}, 3)
+    own_a, own_c = posterior_map(model, "a")[1], posterior_map(model, "c")[1]
+    pair = canonical_pair(own_a, own_c)
+    identity = torch.eye(3, dtype=torch.float64)
+    torch.testing.assert_close(pair.left.T @ own_a @ pair.left, identity, atol=1e-9, rtol=0)
+    torch.testing.assert_close(pair.right.T @ own_c @ pair.right, identity, atol=1e-9, rtol=0)
+    torch.testing.assert_close(pair.left.T @ own_a @ own_c @ pair.right, torch.diag(pair.rho), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "llr"])
+def test_pair_scores_do_not_depend_on_which_space_comes_first(kind: str) -> None:
+    model = random_model(5, {"a": 5, "c": 4}, 3)
+    own = {s: posterior_map(model, s)[1] for s in "ac"}
+    random = np.random.default_rng(6)
+    a, c = torch.tensor(random.normal(size=(7, 3))), torch.tensor(random.normal(size=(6, 3)))
+    forward = canonical_pair(own["a"], own["c"]).score(a, c, kind)
+    backward = canonical_pair(own["c"], own["a"]).score(c, a, kind)
+    torch.testing.assert_close(forward, backward.T, atol=1e-9, rtol=0)
+
+
+def test_perfectly_correlated_and_unrelated_directions_stay_finite() -> None:
+    certain, nothing = torch.eye(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
+    rows = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for own in (certain, nothing, torch.diag(torch.tensor([1.0, 0.0, 0.5], dtype=torch.float64))):
+        for kind in ("cosine", "llr"):
+            assert torch.isfinite(canonical_pair(own, own).score(rows, rows, kind)).all()
+    assert not canonical_pair(nothing, certain).rho.any()
+
+
+# ------------------------------------------------------------------------------------- the fitted method
+
+
+@pytest.fixture
+def chain(truth: Any) -> Any:
+    """(truth, rows of a chain a-b, b-c), 600 rows each."""
+    model = truth(0, {"a": 8, "b": 7, "c": 6}, rank=3, reliability=0.8)
+    return model, {"d1": model.draw(600, ["a", "b"], 1), "d2": model.draw(600, ["b", "c"], 2)}
+
+
+def test_embed_is_the_posterior_mean_of_the_latent(fit_data: Make, chain: Any, tensor: Tensor) -> None:
+    model, rows = chain
+    data = fit_data(rows)
+    fitted = PCCA(rank=3, shrinkage=0.5, steps=7).fit(data)
+    maps = principal_maps(data.moments, 384)
+    groups = data.moments.projected(maps).groups()
+    em = Start.of(groups).model(3)
+    for _ in range(7):
+        em = em_step(em, groups, 0.5)
+    test = model.draw(9, ["b"], 3)["b"]
+    mean = np.concatenate([rows["d1"]["b"], rows["d2"]["b"]]).mean(0)
+    w, psi = em.loadings["b"].numpy(), em.noise["b"].numpy()
+    gain = w.T @ np.linalg.inv(w @ w.T + psi)  # of the joint Gaussian of z and x, not of the information form
+    expected = (test - mean) @ maps["b"].numpy() @ gain.T
+    embedded = fitted.embed("b", tensor(test))
+    assert embedded.dtype == torch.float32
+    np.testing.assert_allclose(embedded, expected, atol=1e-5)
+
+
+def test_retrieval_is_perfect_where_the_answer_is_exact(fit_data: Make, tensor: Tensor, plain_mrr: MRR) -> None:
+    random = np.random.default_rng(0)
+    mixing = {s: random.normal(size=(8, 12)) for s in "abc"}
+    z = random.normal(size=(500, 8))
+    rows = {s: z @ mixing[s] + 1e-3 * random.normal(size=(500, 12)) for s in "abc"}
+    data = fit_data({"d1": {s: rows[s][:200] for s in "ab"}, "d2": {s: rows[s][200:400] for s in "bc"}})
+    for similarity in ("cosine", "llr"):
+        fitted = PCCA(rank=8, shrinkage=0.1, similarity=similarity).fit(data)
+        for a, c in (("a", "c"), ("a", "b"), ("c", "b"), ("a", "a")):
+            scores = fitted.score(a, tensor(rows[a][400:]), c, tensor(rows[c][400:]))
+            assert plain_mrr(scores) == 1
+
+
+def isotropic_pcca(data: FitData, rank: int, steps: int) -> PCCA:
+    """The same method with the noise model of CalMRL: one variance per space. EM by its own M-step."""
+    maps = principal_maps(data.moments, 384)
+    groups = data.moments.projected(maps).groups()
+    model = Start.of(groups).model(rank)
+    for _ in range(steps):
+        model = em_step(model, groups, 0.0)
+        flat = {s: p.diagonal().mean() * torch.eye(len(p), dtype=torch.float64) for s, p in model.noise.items()}
+        model = LatentModel(model.loadings, flat)
+    reference = PCCA(rank=rank, shrinkage=1.0, steps=1).fit(data)
+    tensors = dict(reference.tensors())
+    for space in maps:
+        posterior, tensors[f"{space}/reliability"] = posterior_map(model, space)
+        tensors[f"{space}/map"] = maps[space] @ posterior
+    return PCCA.restore(reference.config(), tensors)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_beats_ridge_chain_and_isotropic_noise_in_a_shifted_world(
+    fit_data: Make, world: Any, tensor: Tensor, plain_mrr: MRR, seed: int
+) -> None:
+    place = world(seed)
+    data = fit_data({"d1": place.draw(2000, "ab", 0, 1), "d2": place.draw(2000, "bc", 1, 2)}, normalise=True)
+    pairs = fit_data({"true": place.draw(2000, "ac", 0, 3)}, normalise=True)
+    test = place.draw(300, "ac", 0, 4)
+
+    def mrr(method: Any, fitted_on: FitData) -> float:
+        a, c = (fitted_on.inputs[s](tensor(test[s])) for s in "ac")
+        return plain_mrr(method.score("a", a, "c", c))
+
+    oracle = mrr(PCCA().fit(pairs), pairs)
+    assert 0.7 < oracle <= 1
+    # the world is hard: what ignores the pivot's noise, or takes nuisance for signal, fails in it
+    assert mrr(RidgeChain().fit(data, targets=[("a", "c")]), data) < 0.35 * oracle
+    assert mrr(isotropic_pcca(data, 16, 20), data) < 0.35 * oracle
+    assert mrr(PCCA().fit(data), data) > 0.75 * oracle
+    assert mrr(PCCA(similarity="llr").fit(data), data) > 0.7 * oracle
+
+
+@pytest.mark.parametrize("true", [True, False], ids=["true pairs", "wrong pairs"])
+def test_a_few_extra_pairs_do_no_harm(
+    fit_data: Make, world: Any, tensor: Tensor, plain_mrr: MRR, true: bool
+) -> None:
+    place = world(0)
+    big = {"d1": place.draw(2000, "ab", 0, 1), "d2": place.draw(2000, "bc", 1, 2)}
+    few = place.draw(20, "ac", 0, 9)
+    if not true:
+        few["c"] = few["c"][::-1].copy()
+    test = place.draw(300, "ac", 0, 4)
+
+    def mrr(datasets: Any) -> float:
+        data = fit_data(datasets, normalise=True)
+        fitted = PCCA(rank=16, shrinkage=1.0).fit(data)
+        return plain_mrr(fitted.score("a", data.inputs["a"](tensor(test["a"])), "c", data.inputs["c"](tensor(test["c"]))))
+
+    assert mrr({**big, "d3": few}) > mrr(big) - 0.02
+
+
+# ------------------------------------------------------------------------------------- invariance
+
+
+def scores_of(fitted: Any, rows: dict[str, Array], tensor: Tensor) -> torch.Tensor:
+    result: torch.Tensor = fitted.score("a", tensor(rows["a"]), "c", tensor(rows["c"]))
+    return result
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "llr"])
+def test_rotating_and_scaling_spaces_changes_nothing(
+    fit_data: Make, chain: Any, tensor: Tensor, similarity: str
+) -> None:
+    model, rows = chain
+    test = model.draw(20, ["a", "c"], 3)
+    random = np.random.default_rng(0)
+    change = {s: 10.0**k * np.linalg.qr(random.normal(size=(d, d)))[0] for s, d, k in (("a", 8, 3), ("b", 7, -4), ("c", 6, 1))}
+    changed = {name: {s: x @ change[s] for s, x in spaces.items()} for name, spaces in rows.items()}
+    method = PCCA(rank=3, shrinkage=1.0, similarity=similarity)
+    before = scores_of(method.fit(fit_data(rows)), test, tensor)
+    after = scores_of(method.fit(fit_data(changed)), {s: test[s] @ change[s] for s in "ac"}, tensor)
+    torch.testing.assert_close(after, before, atol=2e-5, rtol=2e-5)
+
+
+def test_row_order_changes_nothing(fit_data: Make, chain: Any, tensor: Tensor) -> None:
+    model, rows = chain
+    random = np.random.default_rng(0)
+    orders = {name: random.permutation(600) for name in rows}
+    ids = {name: [f"{name}-{i}" for i in range(600)] for name in rows}
+    shuffled = {name: {s: x[orders[name]] for s, x in spaces.items()} for name, spaces in rows.items()}
+    shuffled_ids = {name: [ids[name][i] for i in orders[name]] for name in rows}
+    test = model.draw(20, ["a", "c"], 3)
+    first = PCCA().fit(fit_data(rows, ids=ids))
+    second = PCCA().fit(fit_data(shuffled, ids=shuffled_ids))
+    assert (first.rank, first.shrinkage) == (second.rank, second.shrinkage)
+    torch.testing.assert_close(
+        scores_of(second, test, tensor), scores_of(first, test, tensor), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_an_offset_of_a_whole_data_set_changes_no_map(fit_data: Make, chain: Any) -> None:
+    """Data sets are centred one by one, so a shift between them is not read as covariance."""
+    _, rows = chain
+    shifted = {**rows, "d2": {s: x + 50 for s, x in rows["d2"].items()}}
+    method = PCCA(rank=3, shrinkage=1.0)
+    before, after = (method.fit(fit_data(d)).tensors() for d in (rows, shifted))
+    for space in "abc":
+        torch.testing.assert_close(
+            after[f"{space}/map"].abs(), before[f"{space}/map"].abs(), atol=1e-4, rtol=1e-4
+        )
+
+
+def test_a_large_common_offset_costs_little(fit_data: Make, chain: Any, tensor: Tensor, plain_mrr: MRR) -> None:
+    model, rows = chain
+    test = model.draw(200, ["a", "c"], 3)
+    far = {name: {s: x + 1e4 for s, x in spaces.items()} for name, spaces in rows.items()}
+    method = PCCA(rank=3, shrinkage=1.0)
+    near_mrr = plain_mrr(scores_of(method.fit(fit_data(rows)), test, tensor))
+    far_mrr = plain_mrr(scores_of(method.fit(fit_data(far)), {s: x + 1e4 for s, x in test.items()}, tensor))
+    assert near_mrr > 0.1
+    assert far_mrr == pytest.approx(near_mrr, abs=0.01)
+
+
+def test_fit_leaves_the_method_as_it_was(fit_data: Make, chain: Any) -> None:
+    method = PCCA()
+    fitted = method.fit(fit_data(chain[1]))
+    assert method == PCCA()
+    assert isinstance(fitted.rank, int)
+    assert isinstance(fitted.shrinkage, float)
+
+
+# ------------------------------------------------------------------------------------- shapes of the graph
+
+
+GRAPHS = {
+    "chain of four": {"d1": "ab", "d2": "bc", "d3": "cd"},
+    "star": {"d1": "ab", "d2": "ac", "d3": "ad"},
+    "loop": {"d1": "ab", "d2": "bc", "d3": "cd", "d4": "ad"},
+    "wide rows": {"d1": "abc", "d2": "bcd"},
+    "parallel data sets": {"d1": "ab", "d2": "ab", "d3": "bcd"},
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_connected_pair_is_bound(
+    fit_data: Make, truth: Any, tensor: Tensor, plain_mrr: MRR, name: str
+) -> None:
+    model = truth(1, dict.fromkeys("abcd", 8), rank=4, reliability=0.95)
+    rows = {d: model.draw(700, list(spaces), i) for i, (d, spaces) in enumerate(GRAPHS[name].items())}
+    fitted = PCCA(rank=4, shrinkage=0.3).fit(fit_data(rows))
+    test = model.draw(100, list("abcd"), 99)
+    chance = np.mean(1 / np.arange(1, 101))
+    for a in "abcd":
+        for b in "abcd":
+            assert plain_mrr(fitted.score(a, tensor(test[a]), b, tensor(test[b]))) > 8 * chance
+
+
+def test_rows_with_missing_spaces_count(fit_data: Make, truth: Any, tensor: Tensor, plain_mrr: MRR) -> None:
+    """One data set in which c is paired with b only where a is missing binds a to c."""
+    model = truth(2, {"a": 8, "b": 8, "c": 8}, rank=4, reliability=0.95)
+    rows = model.draw(1200, list("abc"), 0)
+    first = np.arange(1200) < 600
+    rows["a"][~first], rows["c"][first] = np.nan, np.nan
+    data = fit_data({"d": rows}, present={"d": {"a": first, "c": ~first}})
+    assert data.moments.pairs("a", "c") == 0
+    fitted = PCCA(rank=4, shrinkage=0.3).fit(data)
+    test = model.draw(100, ["a", "c"], 1)
+    assert plain_mrr(scores_of(fitted, test, tensor)) > 0.4
+
+
+def test_spaces_of_one_dim(fit_data: Make, tensor: Tensor) -> None:
+    random = np.random.default_rng(0)
+    z = random.normal(size=(400, 1))
+    rows = {s: k * z + 0.3 * random.normal(size=(400, 1)) for s, k in (("a", 1), ("b", -2), ("c", 3))}
+    data = fit_data({"d1": {s: rows[s][:150] for s in "ab"}, "d2": {s: rows[s][150:300] for s in "bc"}})
+    fitted = PCCA().fit(data)
+    latent = [fitted.embed(s, tensor(rows[s][300:]))[:, 0].numpy() for s in "ac"]
+    assert np.corrcoef(*latent)[0, 1] > 0.85
+
+
+def test_two_rows_per_data_set_with_given_options(fit_data: Make, tensor: Tensor) -> None:
+    random = np.random.default_rng(0)
+    rows = {"d1": {s: random.normal(size=(2, 5)) for s in "ab"}, "d2": {s: random.normal(size=(2, 5)) for s in "bc"}}
+    fitted = PCCA(rank=1, shrinkage=1.0).fit(fit_data(rows))
+    scores = fitted.score("a", tensor(rows["d1"]["a"]), "b", tensor(rows["d1"]["b"]))
+    assert torch.isfinite(scores).all()
+    assert (scores.diagonal() > scores.fliplr().diagonal()).all()
+
+
+# ------------------------------------------------------------------------------------- choices
+
+
+def test_rank_is_chosen_near_the_truth_and_among_what_fits(fit_data: Make, truth: Any) -> None:
+    model = truth(4, {"a": 40, "b": 40}, rank=8, reliability=0.9)
+    assert PCCA().fit(fit_data({"d": model.draw(800, ["a", "b"], 0)})).rank in (8, 16)
+    narrow = truth(4, {"a": 5, "b": 40}, rank=2)
+    assert PCCA().fit(fit_data({"d": narrow.draw(300, ["a", "b"], 0)})).rank == 5
+
+
+def test_options_that_are_given_are_kept(fit_data: Make, chain: Any) -> None:
+    data = fit_data(chain[1])
+    assert PCCA(rank=2).fit(data).rank == 2
+    assert PCCA(shrinkage=0.7).fit(data).shrinkage == 0.7
+
+
+@pytest.mark.parametrize("rank", [7, 0, -1])
+def test_impossible_ranks_are_refused(fit_data: Make, chain: Any, rank: int) -> None:
+    model, rows = chain
+    data = fit_data({"d2": rows["d2"]})
+    assert largest_rank(data.moments) == 6
+    with pytest.raises(SelectionError) as error:
+        PCCA(rank=rank, shrinkage=1.0).fit(data)
+    assert error.value.got == rank
+    assert "6" in str(error.value.expected)
+
+
+def test_a_rank_above_the_number_of_rows_is_refused(fit_data: Make) -> None:
+    random = np.random.default_rng(0)
+    data = fit_data({"d": {s: random.normal(size=(4, 9)) for s in "ab"}})
+    with pytest.raises(SelectionError):
+        PCCA(rank=5, shrinkage=1.0).fit(data)
+
+
+def test_too_few_rows_for_auto_say_so_and_numbers_work(fit_data: Make, truth: Any) -> None:
+    model = truth(5, {"a": 6, "b": 6, "c": 6}, rank=2)
+    data = fit_data({"d1": model.draw(8, ["a", "b"], 0), "d2": model.draw(8, ["b", "c"], 1)})
+    with pytest.raises(SelectionError, match="too few") as error:
+        PCCA().fit(data)
+    assert "numbers" in str(error.value.hint)
+    fitted = PCCA(rank=2, shrinkage=1.0).fit(data)
+    assert all(torch.isfinite(t).all() for t in fitted.tensors().values())
+
+
+def test_auto_works_beside_a_data_set_of_two_rows(fit_data: Make, chain: Any, tensor: Tensor) -> None:
+    """Leaving out a fold can leave a tiny data set without rows; that fold is not used."""
+    model, rows = chain
+    random = np.random.default_rng(0)
+    for seed in range(5):
+        data = fit_data({**rows, "d3": {"c": random.normal(size=(2, 6)), "e": random.normal(size=(2, 3))}}, seed=seed)
+        scores = PCCA().fit(data).score("a", tensor(rows["d1"]["a"][:5]), "e", torch.ones(3, 3))
+        assert torch.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(("signals", "rank"), [(16, 16), (1, 8)])
+def test_without_shared_rows_choices_go_by_likelihood(fit_data: Make, truth: Any, signals: int, rank: int) -> None:
+    model = truth(6, {"a": 24, "b": 24}, rank=signals, reliability=0.8)
+    data = fit_data({"d": model.draw(500, ["a", "b"], 0)})
+    assert PCCA().fit(FitData(data.moments, {}, data.inputs)).rank == rank
+
+
+# ------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_space_that_does_not_vary_is_an_error(fit_data: Make, place: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = {s: random.normal(size=(60, 5)) for s in "ab"}
+    rows[place] = np.repeat(rows[place][:1], 60, axis=0)
+    with pytest.raises(DataError, match="does not vary") as error:
+        PCCA(rank=2, shrinkage=1.0).fit(fit_data({"d": rows}))
+    assert place in str(error.value.where)
+
+
+def test_rows_that_never_meet_are_an_error(fit_data: Make) -> None:
+    random = np.random.default_rng(0)
+    data = fit_data({"d1": {"a": random.normal(size=(40, 3))}, "d2": {"b": random.normal(size=(40, 3))}})
+    with pytest.raises(NoPathError):
+        PCCA().fit(data)
+
+
+def test_spaces_that_no_chain_joins_are_not_compared(fit_data: Make, truth: Any, tensor: Tensor) -> None:
+    """Also when the two parts look so alike that their latent directions could be mixed up."""
+    model = truth(7, {"a": 5, "b": 5}, rank=2)
+    rows = model.draw(200, ["a", "b"], 0)
+    alone = np.random.default_rng(0).normal(size=(50, 4))
+    data = fit_data({"d1": rows, "d2": {"c": rows["a"], "d": rows["b"]}, "d3": {"e": alone}})
+    fitted = PCCA(rank=2, shrinkage=1.0).fit(data)
+    restored = PCCA.restore(json.loads(json.dumps(fitted.config())), fitted.tensors())
+    for binder in (fitted, restored):
+        assert binder.score("c", tensor(rows["a"]), "d", tensor(rows["b"])).shape == (200, 200)
+        for other, x in (("c", rows["a"]), ("d", rows["b"]), ("e", alone)):
+            with pytest.raises(NoPathError) as error:
+                binder.score("a", tensor(rows["a"]), other, tensor(x))
+            assert other in str(error.value.where)
+
+
+@pytest.mark.parametrize("options", [{"rank": 1, "shrinkage": 0.0}, {"rank": 4, "shrinkage": 0.0}, {}])
+@pytest.mark.parametrize("case", ["duplicates", "identical spaces", "noiseless", "one-hot", "few rows"])
+def test_odd_but_legal_data_fits_or_explains_itself(
+    fit_data: Make, tensor: Tensor, case: str, options: dict[str, Any]
+) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 6))
+    rows = {
+        "duplicates": {s: np.repeat(random.normal(size=(5, 6)), 16, axis=0) for s in "ab"},
+        "identical spaces": {"a": x, "b": x},
+        "noiseless": {"a": x, "b": x @ random.normal(size=(6, 6))},
+        "one-hot": {s: np.eye(6)[random.integers(0, 6, 80)] for s in "ab"},
+        "few rows": {s: random.normal(size=(5, 30)) for s in "ab"},
+    }[case]
+    try:
+        fitted = PCCA(**options).fit(fit_data({"d": rows}))
+    except AnybindError as error:
+        assert error.hint or error.expected
+    else:
+        scores = fitted.score("a", tensor(rows["a"]), "b", tensor(rows["b"]))
+        assert torch.isfinite(scores).all()
+        if case in ("identical spaces", "noiseless") and options.get("rank") != 1:
+            assert (scores.argmax(1) == torch.arange(80)).float().mean() > 0.9
+
+
+# ------------------------------------------------------------------------------------- saving
+
+
+def test_restored_from_json_and_tensors_exactly(fit_data: Make, chain: Any, tensor: Tensor) -> None:
+    model, rows = chain
+    test = model.draw(10, ["a", "c"], 3)
+    fitted = PCCA(similarity="llr").fit(fit_data(rows))
+    restored = PCCA.restore(json.loads(json.dumps(fitted.config())), fitted.tensors())
+    assert restored.config() == fitted.config()
+    assert restored.tensors().keys() == fitted.tensors().keys()
+    assert all(torch.equal(t, fitted.tensors()[name]) for name, t in restored.tensors().items())
+    assert torch.equal(scores_of(restored, test, tensor), scores_of(fitted, test, tensor))
+    assert torch.equal(restored.embed("a", tensor(test["a"])), fitted.embed("a", tensor(test["a"])))
+
+
+@pytest.mark.parametrize("name", ["a/mean", "a/map", "a/reliability"])
+def test_tensors_of_the_wrong_shape_are_refused(fit_data: Make, chain: Any, name: str) -> None:
+    fitted = PCCA(rank=3, shrinkage=1.0).fit(fit_data(chain[1]))
+    tensors = {**fitted.tensors(), name: torch.zeros(2, 2, dtype=torch.float64)}
+    with pytest.raises(ArtifactError, match="wrong shape"):
+        PCCA.restore(fitted.config(), tensors)
+
+
+# ------------------------------------------------------------------------------------- parts
+
+
+def test_principal_maps_give_uncorrelated_leading_directions(fit_data: Make) -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 6)) @ np.diag([9, 5, 3, 1, 0.5, 0.1]) @ np.linalg.qr(random.normal(size=(6, 6)))[0]
+    data = fit_data({"d": {"a": rows, "b": random.normal(size=(300, 2))}})
+    maps = principal_maps(data.moments, 3)
+    assert maps["a"].shape == (6, 3)
+    projected = (rows - rows.mean(0)) @ maps["a"].numpy()
+    covariance = projected.T @ projected / 300
+    values = np.linalg.svd(rows - rows.mean(0))[1][:3] ** 2 / 300
+    np.testing.assert_allclose(covariance, np.diag(values / values.mean()), atol=1e-6)
+
+
+def test_principal_maps_drop_directions_without_variance(fit_data: Make) -> None:
+    codes = np.eye(5)[np.random.default_rng(0).integers(0, 5, 100)]  # rows sum to 1: four directions vary
+    assert principal_maps(fit_data({"d": {"a": codes}}).moments, 384)["a"].shape == (5, 4)
+
+
+def test_run_em_takes_the_steps_it_is_told(fit_data: Make, chain: Any) -> None:
+    groups = fit_data(chain[1]).moments.groups()
+    start = Start.of(groups).model(2)
+    expected = em_step(em_step(start, groups, 1.0), groups, 1.0)
+    stepped = run_em(start, groups, 1.0, 2)
+    assert all(torch.equal(stepped.loadings[s], expected.loadings[s]) for s in "abc")
+    assert run_em(start, groups, 1.0, 0) is start

@@ -1,0 +1,442 @@
+"""From streams of rows to moments and samples: folds, the sample, the projection, refusals, and two ranks."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import anybind
+from anybind.array_input import array_source
+from anybind.distributed import Runtime
+from anybind.errors import DataError, MemoryLimitError
+from anybind.fit_data import Batch, FitData, InputMap, RowSource, collect, fold_of
+
+EXACT = {"rtol": 1e-10, "atol": 1e-14}
+
+
+def normal(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def streamed(
+    name: str, ids: list[str], vectors: dict[str, np.ndarray], size: int, **masks: np.ndarray
+) -> RowSource:
+    """A data set in batches of ``size`` rows; ``masks`` says which rows of a space are there."""
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(ids), size):
+            rows = slice(start, start + size)
+            part = {s: torch.tensor(values[rows], dtype=torch.float32) for s, values in vectors.items()}
+            present = {s: torch.from_numpy(mask[rows]) for s, mask in masks.items()}
+            yield Batch(tuple(ids[rows]), part, present)
+
+    return RowSource(name, {space: values.shape[1] for space, values in vectors.items()}, batches)
+
+
+# --------------------------------------------------------------------------------------------- folds
+
+
+def test_folds_are_the_same_on_every_machine() -> None:
+    assert [fold_of(name, 0, 5) for name in ("a", "b", "cat.png", "猫")] == [2, 0, 1, 0]
+    assert [fold_of("cat.png", seed, 5) for seed in range(5)] == [1, 3, 2, 3, 4]
+
+
+def test_folds_share_the_ids_out_evenly() -> None:
+    counts = Counter(fold_of(f"row {i}", 0, 5) for i in range(5000))
+    assert sorted(counts) == [0, 1, 2, 3, 4]
+    assert max(abs(count - 1000) for count in counts.values()) < 120  # four standard deviations
+
+
+def test_an_id_has_one_fold_in_every_data_set() -> None:
+    ids = [f"item {i}" for i in range(60)]
+    sources = [
+        array_source("d1", {"a": normal(0, 60, 4), "b": normal(1, 60, 4)}, ids=ids),
+        array_source("d2", {"b": normal(2, 40, 4), "c": normal(3, 40, 4)}, ids=ids[::-1][:40]),
+    ]
+    data = collect(sources, seed=3)
+    first, second = (
+        dict(zip(sample.ids, sample.folds.tolist(), strict=True)) for sample in data.samples.values()
+    )
+    assert (len(first), len(second)) == (60, 40)
+    assert all(first[item] == fold for item, fold in second.items())
+    assert len(set(first.values())) == 5
+
+
+def test_a_group_is_never_divided() -> None:
+    groups = [f"clip {i // 7}" for i in range(210)]
+    data = collect([array_source("d", {"a": normal(0, 210, 3), "b": normal(1, 210, 3)}, groups=groups)])
+    sample = data.samples["d"]
+    group_of = {f"d:{i}": group for i, group in enumerate(groups)}
+    folds = {(group_of[item], fold) for item, fold in zip(sample.ids, sample.folds.tolist(), strict=True)}
+    assert len(folds) == 30
+    assert len({fold for _, fold in folds}) == 5
+
+
+# ------------------------------------------------------------------------------------------- moments
+
+
+def test_moments_are_those_of_the_rows_at_unit_length() -> None:
+    a, b = normal(0, 80, 5) * 7 + 3, normal(1, 80, 4)
+    mask = normal(2, 80) > -0.5
+    a[~mask] = np.nan
+    data = collect([streamed("d", [str(i) for i in range(80)], {"a": a, "b": b}, 9, a=mask)])
+    unit = np.concatenate([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b)], axis=1)[mask]
+    both = next(group for group in data.moments.groups() if group.spaces == ("a", "b"))
+    assert both.n == mask.sum()
+    np.testing.assert_allclose(both.block("a", "a"), np.cov(unit[:, :5].T, bias=True), atol=1e-7)
+    raw = collect([streamed("d", [str(i) for i in range(80)], {"a": a, "b": b}, 9, a=mask)], normalise=False)
+    found = next(group for group in raw.moments.groups() if group.spaces == ("a", "b")).block("a", "a")
+    np.testing.assert_allclose(found, np.cov(a[mask].T, bias=True), rtol=1e-4)
+
+
+def test_folds_of_moments_and_sample_agree() -> None:
+    source = array_source("d", {"a": normal(0, 90, 3), "b": normal(1, 90, 3)})
+    data = collect([source], folds=4, normalise=False)
+    for fold in range(4):
+        a, b = data.samples["d"].paired("a", "b", fold)
+        (group,) = data.moments.groups(only_fold=fold)
+        assert group.n == len(a) == len(b) > 0
+        np.testing.assert_allclose(group.mean, np.concatenate([a.mean(0), b.mean(0)]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1.0, 1e25, 1e37])
+def test_unit_length_at_any_scale(scale: float) -> None:
+    rows = torch.tensor([[3.0, -4.0], [0.6, 0.8], [0.0, 2.0]]) * scale
+    expected = torch.tensor([[0.6, -0.8], [0.6, 0.8], [0.0, 1.0]])
+    torch.testing.assert_close(InputMap(True)(rows), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_row_of_zeros_stays_zero_and_projection_comes_last() -> None:
+    rows = torch.tensor([[0.0, 0.0], [0.0, 5.0]])
+    assert InputMap(True)(rows).tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    projection = torch.tensor([[1.0], [2.0]])
+    assert InputMap(True, projection)(rows.double()).tolist() == [[0.0], [2.0]]
+    assert InputMap(False, projection)(rows).tolist() == [[0.0], [10.0]]
+    assert rows.tolist() == [[0.0, 0.0], [0.0, 5.0]]
+
+
+# -------------------------------------------------------------------------------------------- sample
+
+
+def sampled(order: np.ndarray, size: int, rows: int = 20, seed: int = 0) -> FitData:
+    ids = np.array([f"item {i}" for i in range(len(order))])
+    a, b = normal(0, len(order), 3), normal(1, len(order), 2)
+    mask = normal(2, len(order)) > 0
+    source = streamed("d", list(ids[order]), {"a": a[order], "b": b[order]}, size, b=mask[order])
+    return collect([source], sample_rows=rows, seed=seed, normalise=False)
+
+
+def test_the_sample_depends_on_neither_order_nor_batches() -> None:
+    straight = sampled(np.arange(300), 300).samples["d"]
+    shuffled = sampled(np.random.default_rng(9).permutation(300), 17).samples["d"]
+    assert len(straight.ids) == 20
+    assert straight.ids == shuffled.ids
+    for left, right in [(straight.vectors, shuffled.vectors), (straight.present, shuffled.present)]:
+        assert all(torch.equal(left[space], right[space]) for space in ("a", "b"))
+    assert torch.equal(straight.folds, shuffled.folds)
+    assert sampled(np.arange(300), 50, seed=1).samples["d"].ids != straight.ids
+
+
+def test_the_sample_holds_the_rows_of_its_ids() -> None:
+    sample = sampled(np.arange(300), 32).samples["d"]
+    rows = [int(item.removeprefix("item ")) for item in sample.ids]
+    np.testing.assert_allclose(sample.vectors["a"], normal(0, 300, 3)[rows].astype(np.float32))
+    assert sample.present["b"].tolist() == (normal(2, 300) > 0)[rows].tolist()
+    assert sample.present["a"].all()
+    assert sample.folds.tolist() == [fold_of(item, 0, 5) for item in sample.ids]
+    pairs = [sample.paired("a", "b", fold) for fold in range(5)]
+    assert sum(len(a) for a, _ in pairs) == sample.present["b"].sum()
+
+
+def test_every_row_is_as_likely_to_be_in_the_sample() -> None:
+    samples = [sampled(np.arange(40), 40, 10, seed).samples["d"] for seed in range(200)]
+    counts = Counter(item for sample in samples for item in sample.ids)
+    assert len(counts) == 40
+    assert min(counts.values()) > 25  # 50 expected, four standard deviations of 6.1
+    assert max(counts.values()) < 75
+
+
+def test_small_data_sets_are_sampled_whole_and_none_can_be_asked_for() -> None:
+    assert len(sampled(np.arange(12), 5).samples["d"].ids) == 12
+    nothing = sampled(np.arange(12), 5, rows=0)
+    assert nothing.samples == {}
+    assert nothing.moments.pairs("a", "a") == 12
+
+
+def test_the_sample_keeps_no_batch_alive() -> None:
+    given: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
+
+    def batches() -> Iterator[Batch]:
+        for i in range(5):
+            alive.append(sum(array() is not None for array in given[:-1]))  # the last one is in use
+            array = np.full((50, 2), i, dtype=np.float32)
+            given.append(weakref.ref(array))
+            yield Batch(tuple(f"{i}:{j}" for j in range(50)), {"a": torch.from_numpy(array)}, {})
+            del array
+
+    data = collect([RowSource("d", {"a": 2}, batches)], normalise=False, sample_rows=100)
+    assert alive == [0] * 5
+    assert len(data.samples["d"].ids) == 100
+
+
+# ---------------------------------------------------------------------------------------- projection
+
+
+def low_rank(seed: int, n: int, dim: int, rank: int, mixing: int) -> np.ndarray:
+    """Rows on a plane of ``rank`` dims (given by ``mixing``), plus a little of everything."""
+    return normal(seed, n, rank) @ normal(mixing, rank, dim) + 0.01 * normal(seed + 500, n, dim) + 1
+
+
+def test_wide_spaces_are_projected_to_where_they_vary() -> None:
+    wide = [low_rank(seed, 400, 30, 4, mixing=50) for seed in (1, 2)]
+    narrow = normal(3, 400, 5)
+    sources = [array_source("d1", {"a": wide[0], "b": narrow}), array_source("d2", {"a": wide[1]})]
+    data = collect(sources, full_width=20, projected_dim=6, normalise=False)
+    projection = data.inputs["a"].projection
+    assert projection is not None
+    assert data.dims == {"a": 6, "b": 5}
+    assert data.inputs["b"].projection is None
+    torch.testing.assert_close(projection.T @ projection, torch.eye(6), rtol=1e-5, atol=1e-5)
+    for name, rows in zip(("d1", "d2"), wide, strict=True):
+        group = next(group for group in data.moments.groups() if group.dataset == name)
+        truth = np.cov(rows.T, bias=True)
+        own = group.block("a", "a").numpy()
+        assert own.trace() > 0.999 * truth.trace()
+        np.testing.assert_allclose(own, projection.numpy().T @ truth @ projection.numpy(), atol=1e-3)
+    cross = next(group for group in data.moments.groups() if group.dataset == "d1").block("a", "b")
+    full = np.cov(wide[0].T, narrow.T, bias=True)[:30, 30:]
+    np.testing.assert_allclose(projection.numpy() @ cross.numpy(), full, atol=0.02)
+    assert data.samples["d1"].vectors["a"].shape == (400, 6)
+
+
+def test_projection_bounds_the_memory_and_the_binder_projects_alike() -> None:
+    rows = {space: low_rank(i, 150, 40, 3, mixing=60) for i, space in enumerate("ab")}
+    with pytest.raises(MemoryLimitError):
+        collect([array_source("d", rows)], memory_limit=50_000)
+    data = collect([array_source("d", rows)], full_width=64, projected_dim=8, memory_limit=50_000)
+    assert data.dims == {"a": 8, "b": 8}
+    mapped = data.inputs["a"](torch.tensor(rows["a"], dtype=torch.float32))
+    held = [int(item.removeprefix("d:")) for item in data.samples["d"].ids]
+    torch.testing.assert_close(mapped[held], data.samples["d"].vectors["a"])
+
+
+def test_spaces_that_fit_are_left_as_they_are() -> None:
+    data = collect([array_source("d", {"a": normal(0, 20, 10), "b": normal(1, 20, 10)})], full_width=20)
+    assert data.dims == {"a": 10, "b": 10}
+    assert all(inputs.projection is None for inputs in data.inputs.values())
+
+
+# ------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize("full_width", [1, 4096])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bad_number_is_named_by_its_row_in_the_data_set(value: float, full_width: int) -> None:
+    rows = normal(0, 50, 3)
+    rows[37, 2] = value
+    source = streamed("pets", [f"id {i}" for i in range(50)], {"a": normal(1, 50, 3), "b": rows}, 8)
+    with pytest.raises(DataError, match="NaN or infinity") as caught:
+        collect([source], full_width=full_width, projected_dim=2)
+    assert caught.value.where == "data set 'pets', space 'b', row 37"
+    assert "'id 37'" in str(caught.value.got)
+
+
+def test_a_bad_number_in_a_missing_row_is_nothing() -> None:
+    rows, mask = normal(0, 50, 3), np.arange(50) != 37
+    rows[37] = np.inf
+    ids = [str(i) for i in range(50)]
+    data = collect([streamed("d", ids, {"a": normal(1, 50, 3), "b": rows}, 8, b=mask)])
+    assert data.moments.pairs("a", "b") == 49
+    assert all(torch.isfinite(group.covariance).all() for group in data.moments.groups())
+
+
+def test_an_id_twice_is_refused_also_in_another_batch() -> None:
+    ids = [str(i) for i in range(20)]
+    ids[17] = "3"
+    with pytest.raises(DataError, match="occurs twice") as caught:
+        collect([streamed("d", ids, {"a": normal(0, 20, 2), "b": normal(1, 20, 2)}, 5)])
+    assert (caught.value.where, caught.value.got) == ("data set 'd'", "3")
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_data_set_needs_two_rows(rows: int) -> None:
+    enough = array_source("big", {"a": normal(0, 9, 2), "b": normal(1, 9, 2)})
+    small = array_source("small", {"a": normal(0, rows, 2), "b": normal(1, rows, 2)})
+    with pytest.raises(DataError, match="too small") as caught:
+        collect([enough, small])
+    assert caught.value.where == "data set 'small'"
+    assert str(rows) in str(caught.value.got)
+
+
+def test_a_space_has_one_length_everywhere() -> None:
+    sources = [array_source(f"d{dim}", {"a": normal(0, 9, 2), "b": normal(1, 9, dim)}) for dim in (3, 4)]
+    with pytest.raises(DataError, match="different dims") as caught:
+        collect(sources)
+    assert caught.value.where == "data set 'd4', space 'b'"
+    assert (caught.value.got, caught.value.expected) == (4, 3)
+
+
+def test_a_space_without_a_row_is_refused() -> None:
+    nowhere = {"b": np.zeros(9, dtype=bool)}
+    with pytest.raises(DataError, match="no rows") as caught:
+        collect([array_source("d", {"a": normal(0, 9, 2), "b": normal(1, 9, 2)}, present=nowhere)])
+    assert "'b'" in str(caught.value.where)
+
+
+# ----------------------------------------------------------------------------------------- two ranks
+
+# Both ranks, and the test itself as the only rank, call report(); each has its share of the rows.
+RANKS = '''
+import sys
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from anybind.array_input import array_source
+from anybind.distributed import Runtime
+from anybind.errors import AnybindError
+from anybind.fit_data import collect
+from anybind.moments import Moments
+
+DIMS = {"a": 12, "b": 10, "c": 8}
+
+
+def sources(runtime):
+    random = np.random.default_rng(0)
+    mine = slice(runtime.rank, None, runtime.world)
+    mixing = {s: random.normal(size=(3, d)) for s, d in DIMS.items()}
+    for name, n, first in (("many", 400, 0), ("few", 9, 1)):
+        latent = random.normal(size=(n, 3))
+        rows = {s: latent @ mixing[s] + 0.01 * random.normal(size=(n, d)) + 5 for s, d in DIMS.items()}
+        present = {s: random.random(n) > 0.3 for s in DIMS}
+        ids = [f"{name} {i}" for i in range(n)]
+        share = mine if name == "many" else slice(None) if runtime.rank == 0 else slice(0, 0)
+        yield array_source(
+            name, {s: v[share] for s, v in rows.items()}, ids=ids[share],
+            present={s: m[share] for s, m in present.items()},
+        )
+
+
+def refused(action):
+    try:
+        action()
+    except AnybindError as error:
+        return f"{type(error).__name__}: {error.what} {error.got}"
+    return "nothing"
+
+
+def report(runtime):
+    """Tensors by name, and what was refused."""
+    result = {}
+    for label, options in {"full": {}, "projected": {"full_width": 20, "projected_dim": 4}}.items():
+        data = collect(list(sources(runtime)), sample_rows=60, runtime=runtime, seed=2, **options)
+        for i, group in enumerate(data.moments.groups(without_fold=1)):
+            key = f"{label}/{group.dataset}/{'+'.join(group.spaces)}"
+            result |= {f"{key}/mean": group.mean, f"{key}/s": group.covariance}
+            result[f"{key}/n"] = torch.tensor(group.n)
+        for name, sample in data.samples.items():
+            result |= {f"{label}/{name}/sample/{s}": v[sample.present[s]] for s, v in sample.vectors.items()}
+            result[f"{label}/{name}/ids"] = torch.tensor([int(i.split()[1]) for i in sample.ids])
+            result[f"{label}/{name}/folds"] = sample.folds
+        for space, inputs in data.inputs.items():
+            if inputs.projection is not None:
+                result[f"{label}/projection/{space}"] = inputs.projection
+    moments = Moments({"wide": 1000}, folds=1, memory_limit=200_000)
+    moments.update(f"only {runtime.rank}", {"wide": torch.ones(10, 1000)}, torch.zeros(10).long())
+    moments.all_reduce(runtime)  # 20 rows fit, two matrices would not
+    result["rare"] = torch.tensor(moments.pairs("wide", "wide"))
+    return {name: tensor.contiguous() for name, tensor in result.items()}
+
+
+def refusals(runtime):
+    one = np.ones((1, 2))
+    lone = [array_source("lone", {"a": one, "b": one}, ids=["x"])] if runtime.rank == 0 else [
+        array_source("lone", {"a": one[:0], "b": one[:0]}, ids=[])]
+    same = [array_source("same", {"a": np.eye(6), "b": np.eye(6)})]
+    full = Moments({"w": 100}, folds=1, memory_limit=90_000)
+    full.update(f"d{runtime.rank}", {"w": torch.ones(100, 100)}, torch.zeros(100).long())
+    yield refused(lambda: collect(lone, runtime=runtime))
+    yield refused(lambda: collect(same, runtime=runtime))
+    yield refused(lambda: full.all_reduce(runtime))
+
+
+if __name__ == "__main__":
+    with Runtime.from_env() as runtime:
+        path = f"{sys.argv[1]}/rank{runtime.rank}"
+        save_file(report(runtime), path + ".safetensors")
+        with open(path + ".txt", "w") as file:
+            file.write("\\n".join(refusals(runtime)))
+'''
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], Path]:
+    """What one rank reports, and the folder where two ranks left their reports."""
+    folder = tmp_path_factory.mktemp("ranks")
+    script = folder / "ranks.py"
+    script.write_text(RANKS, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(anybind.__file__).parents[1])}
+    done = subprocess.run(
+        [*command, str(script), str(folder)],
+        env={**os.environ, **variables}, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return runpy.run_path(str(script))["report"](Runtime()), folder
+
+
+def test_two_ranks_find_the_moments_of_one(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:
+    alone, folder = ranks
+    for rank in range(2):
+        found = load_file(folder / f"rank{rank}.safetensors")
+        assert found.keys() == alone.keys()
+        compared = [n for n in alone if n.startswith("full/") and n.endswith(("/n", "/mean", "/s"))]
+        assert len(compared) > 30
+        for name in compared:
+            torch.testing.assert_close(found[name], alone[name], **EXACT)
+
+
+def test_two_ranks_draw_the_sample_of_one(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:
+    alone, folder = ranks
+    kinds = ("full/many/sample", "full/many/ids", "full/many/folds", "full/few/sample", "full/few/ids")
+    names = [name for name in alone if name.startswith(kinds)]
+    assert len(names) == 3 + 1 + 1 + 3 + 1
+    assert len(alone["full/many/ids"]) == 60
+    for rank in range(2):
+        found = load_file(folder / f"rank{rank}.safetensors")
+        assert all(torch.equal(found[name], alone[name]) for name in names)
+
+
+def test_two_ranks_project_alike(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:
+    alone, folder = ranks
+    first, second = (load_file(folder / f"rank{rank}.safetensors") for rank in range(2))
+    projections = [name for name in alone if name.startswith("projected/projection/")]
+    assert len(projections) == 3
+    for name in projections:
+        assert torch.equal(first[name], second[name])
+        mine, theirs = alone[name][:, :3], first[name][:, :3]
+        torch.testing.assert_close(mine @ mine.T, theirs @ theirs.T, rtol=1e-4, atol=1e-5)
+    for name in (name for name in alone if name.startswith("projected/") and name.endswith("/s")):
+        torch.testing.assert_close(first[name], second[name], **EXACT)
+        torch.testing.assert_close(first[name].trace(), alone[name].trace(), rtol=1e-4, atol=1e-6)
+
+
+def test_two_ranks_keep_rare_rows_and_refuse_together(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:
+    _, folder = ranks
+    for rank in range(2):
+        assert load_file(folder / f"rank{rank}.safetensors")["rare"] == 20
+        lone, same, full = (folder / f"rank{rank}.txt").read_text().splitlines()
+        assert lone == "DataError: a data set is too small to fit on 1 row"
+        assert same.startswith("DataError: an id occurs twice in a data set same:")
+        assert full.startswith("MemoryLimitError: ")
