@@ -52,8 +52,8 @@ class SpaceInfo(_Model):
     modality: Name
     kind: Name | None = None
     dim: int = Field(ge=1, le=65536, description="Length of the raw vectors.")
-    normalise: bool = Field(description="Whether raw vectors are scaled to unit length first.")
-    projected: int | None = Field(default=None, ge=1, le=65536, description="Dims after projection.")
+    normalise: bool = Field(default=True, description="Whether raw vectors are scaled to unit length first.")
+    input_dim: int = Field(ge=1, le=65536, description="Length of what the method sees: after kernel and projection.")
     encoder: Name | None = None
     revision: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
@@ -141,7 +141,7 @@ def write_artifact(
     try:
         contents[CONFIG] = _config_bytes(header, kept, contents)
         _move_in(folder, contents)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ArtifactError("the binder cannot be saved as it is", where=folder, got=error) from error
     except OSError as error:
         raise ArtifactError(
@@ -162,8 +162,8 @@ def _config_bytes(
     config = Config.model_validate(
         {**header, "format_version": FORMAT_VERSION, "tensors": infos, "files": sums}
     )
-    plain = config.model_dump(mode="json")
-    return (json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    # not mode="json", which would write null for NaN
+    return (json.dumps(config.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _move_in(folder: Path, contents: Mapping[str, bytes]) -> None:

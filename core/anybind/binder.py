@@ -24,7 +24,8 @@ from anybind.artifact import (
 from anybind.bridging import all_targets, routes_for
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import ArtifactError, NoPathError, UnknownNameError, UsageError
-from anybind.fit_data import FitData, InputMap, RowSource, collect
+from anybind.fit_data import FitData, RowSource, collect
+from anybind.input_maps import InputMap
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
 from anybind.report.card import model_card
@@ -169,12 +170,9 @@ class Binder:
             "spaces": {name: info.model_dump() for name, info in self.spaces.items()},
             "training": self.training.model_dump(),
         }
-        projections = {
-            f"input/{space}": inputs.projection
-            for space, inputs in self._inputs.items()
-            if inputs.projection is not None
-        }
-        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()} | projections
+        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
+        for space, inputs in self._inputs.items():
+            tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
         card = model_card(self.method_name, self.spaces, self.training, self.texts.get(METRICS))
         return write_artifact(folder, header, tensors, {**self.texts, CARD: card})
 
@@ -193,9 +191,8 @@ class Binder:
         saved = read_artifact(folder)
         config, tensors = saved.config, dict(saved.tensors)
         registry = registry or installed_registry()
-        inputs = {
-            name: _input_map(info, tensors.pop(f"input/{name}", None)) for name, info in config.spaces.items()
-        }
+        inputs = _input_maps(config.spaces, tensors)
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("input/")}
         method = _restored(config, tensors, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
@@ -301,7 +298,8 @@ def fit_sources(
     """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` are saved too."""
     registry = registry or installed_registry()
     unfitted = registry.build_binder(method, **(options or {}))
-    data = collect(list(sources), normalise=normalise, seed=seed, runtime=runtime)
+    kernel = getattr(unfitted, "input_kernel", None)
+    data = collect(list(sources), normalise=normalise, kernel=kernel, seed=seed, runtime=runtime)
     wanted = tuple(targets) if targets is not None else all_targets(data.moments)
     fitted = unfitted.fit(data, targets=wanted, routes=routes_for(data.moments, wanted), seed=seed)
     raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
@@ -322,13 +320,17 @@ def _require_known(what: str, given: Any, datasets: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _input_map(info: SpaceInfo, projection: torch.Tensor | None) -> InputMap:
-    found = None if projection is None else (tuple(projection.shape), projection.dtype)
-    expected = None if info.projected is None else ((info.dim, info.projected), torch.float32)
-    if found != expected:
-        what = "an input projection does not fit its space"
-        raise ArtifactError(what, where=f"space {info.name!r}", got=found, expected=expected)
-    return InputMap(info.normalise, projection)
+def _input_maps(spaces: Mapping[str, SpaceInfo], tensors: Mapping[str, torch.Tensor]) -> dict[str, InputMap]:
+    """The saved input maps; refuses those that do not give what config.json says."""
+    inputs = {}
+    for name, info in spaces.items():
+        prefix = f"input/{name}/"
+        own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+        inputs[name] = InputMap.restore(info.normalise, info.dim, own, name)
+        if inputs[name].width(info.dim) != info.input_dim or inputs[name].tensors().keys() != own.keys():
+            raise ArtifactError("the saved input map does not fit its space", where=f"space {name!r}",
+                                got=sorted(own), expected=f"a map to {info.input_dim} dims")  # fmt: skip
+    return inputs
 
 
 def _restored(
@@ -343,7 +345,7 @@ def _restored(
         problem: object = foreign or sorted(method.tensors().keys() ^ own.keys())
         for name, info in config.spaces.items():
             with suppress(NoPathError):
-                method.embed(name, torch.zeros(1, info.projected or info.dim))
+                method.embed(name, torch.zeros(1, info.input_dim))
     except ArtifactError:
         raise
     except Exception as error:  # whatever a method stumbles over was not written by it
@@ -356,9 +358,9 @@ def _restored(
 
 def _space_info(space: str, dim: int, data: FitData, known: SpaceInfo | None) -> SpaceInfo:
     inputs = data.inputs[space]
-    projected = None if inputs.projection is None else inputs.projection.shape[1]
-    known = known or SpaceInfo(name=space, modality=space, dim=dim, normalise=inputs.normalise)
-    return known.model_copy(update={"dim": dim, "normalise": inputs.normalise, "projected": projected})
+    known = known or SpaceInfo(name=space, modality=space, dim=dim, input_dim=dim)
+    made = {"dim": dim, "normalise": inputs.normalise, "input_dim": data.dims[space]}
+    return known.model_copy(update=made)
 
 
 def _training(data: FitData, seed: int) -> Training:

@@ -11,12 +11,13 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from anybind.errors import DataError
+from anybind.input_maps import InputMap, KernelOptions, kernel_map
 from anybind.moments import DEFAULT_MEMORY_LIMIT, Moments
 
 if TYPE_CHECKING:
@@ -49,23 +50,6 @@ class RowSource:
     name: str
     dims: Mapping[str, int]
     batches: Callable[[], Iterator[Batch]]
-
-
-@dataclass(frozen=True)
-class InputMap:
-    """How raw vectors of a space become a method's input: unit length if asked, then a projection if any."""
-
-    normalise: bool
-    projection: torch.Tensor | None = None
-
-    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, raw dim) -> (n, dim) float32."""
-        vectors = vectors.to(torch.float32)
-        if self.normalise:
-            # in float64, since the squares of large and small numbers leave the range of float32
-            length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
-            vectors = (vectors / length.clamp(min=1e-300)).to(torch.float32)
-        return vectors if self.projection is None else vectors @ self.projection
 
 
 @dataclass(frozen=True)
@@ -109,6 +93,7 @@ def collect(
     folds: int = 5,
     seed: int = 0,
     normalise: bool = True,
+    kernel: KernelOptions | None = None,
     sample_rows: int = SAMPLE_ROWS,
     full_width: int = FULL_WIDTH,
     projected_dim: int = PROJECTED_DIM,
@@ -122,6 +107,7 @@ def collect(
         folds: Number of folds; rows are assigned by a hash of their group, or of their id without groups.
         seed: Seeds the folds and the sample.
         normalise: Scale every row to unit length first.
+        kernel: Kernel features to replace the rows by; needs one more pass over the data.
         sample_rows: At most this many rows per data set are kept for selection; 0 for no samples at all.
         full_width: Spaces are projected first when the widest data set stacks more dims than this.
         projected_dim: Dims of a projected space.
@@ -138,7 +124,10 @@ def collect(
     """
     dims = _joint_dims(sources)
     inputs = {space: InputMap(normalise) for space in dims}
-    if max((sum(source.dims.values()) for source in sources), default=0) > full_width:
+    if kernel is not None:
+        inputs = _kernel_maps(sources, dims, inputs, kernel, seed, runtime)
+        dims = {space: inputs[space].width(dim) for space, dim in dims.items()}
+    if max((sum(dims[space] for space in source.dims) for source in sources), default=0) > full_width:
         inputs = _projections(sources, dims, inputs, projected_dim, memory_limit, runtime)
         dims = {space: min(dim, projected_dim) for space, dim in dims.items()}
     moments = Moments(dims, folds=folds, memory_limit=memory_limit)
@@ -174,6 +163,44 @@ def _joint_dims(sources: list[RowSource]) -> dict[str, int]:
     return dims
 
 
+def _kernel_maps(
+    sources: list[RowSource],
+    dims: Mapping[str, int],
+    inputs: Mapping[str, InputMap],
+    options: KernelOptions,
+    seed: int,
+    runtime: Runtime | None,
+) -> dict[str, InputMap]:
+    """A first pass: landmarks drawn from all data sets that hold a space, and the features they make."""
+    samples = {}
+    for source in sources:
+        sampler = _Sampler(options.landmarks, seed)
+        for batch in _checked_batches(source):
+            vectors = {space: inputs[space](rows) for space, rows in batch.vectors.items()}
+            sampler.offer(batch, vectors, torch.zeros(len(batch.ids), dtype=torch.long))
+        samples[source.name] = sampler.sample(source.dims, dims)
+    if runtime is not None and runtime.world > 1:
+        samples = _gathered_samples(samples, options.landmarks, seed, dims, runtime)
+    result = {}
+    for space in dims:
+        features = kernel_map(_landmarks(list(samples.values()), space, options.landmarks, seed), options.width)
+        # another machine may find other signs
+        shared = features if runtime is None else runtime.broadcast(features)
+        result[space] = replace(inputs[space], kernel=shared)
+    return result
+
+
+def _landmarks(samples: list[Sample], space: str, count: int, seed: int) -> torch.Tensor:
+    """(<= count, d) rows of a space, each item once, whichever data set it is from."""
+    rows = {
+        item: sample.vectors[space][i]
+        for sample in samples if space in sample.vectors
+        for i, item in enumerate(sample.ids) if sample.present[space][i]
+    }  # fmt: skip
+    chosen = sorted(rows, key=lambda item: (_order(item, seed), item))[:count]
+    return torch.stack([rows[item] for item in sorted(chosen)]) if chosen else torch.zeros(0, 1)
+
+
 def _projections(
     sources: list[RowSource],
     dims: Mapping[str, int],
@@ -205,7 +232,7 @@ def _projections(
         directions = torch.linalg.eigh(pooled).eigenvectors[:, -projected_dim:].flip(1).to(torch.float32)
         # another machine may find other signs, or other directions of equal variance
         shared = directions if runtime is None else runtime.broadcast(directions)
-        result[space] = InputMap(inputs[space].normalise, shared.contiguous())
+        result[space] = replace(inputs[space], projection=shared.contiguous())
     return result
 
 
@@ -263,6 +290,11 @@ def _require_every_space(moments: Moments) -> None:
         )  # fmt: skip
 
 
+def _order(item: str, seed: int) -> int:
+    """A place in a random order of all ids there could be; apart from the folds."""
+    return fold_of(item, seed + 1_000_003, 2**62)
+
+
 class _Sampler:
     """Keeps the rows whose id hashes lowest: a uniform sample that does not depend on order or ranks."""
 
@@ -274,7 +306,7 @@ class _Sampler:
     def offer(self, batch: Batch, vectors: Mapping[str, torch.Tensor], folds: torch.Tensor) -> None:
         for i, item in enumerate(batch.ids if self._size else ()):
             # negated: heapq keeps the smallest on top, and the largest hash must go first
-            order = -fold_of(item, self._seed + 1_000_003, 2**62)
+            order = -_order(item, self._seed)
             if len(self._heap) == self._size and order < self._heap[0][0]:
                 continue
             # cloned: a view would keep the whole batch in memory

@@ -78,7 +78,8 @@ class Dataset(Protocol):
 class BinderMethod(Protocol):
     """A binder method: fitted state plus the maps it defines. Instances are made with validated options.
 
-    ``fit`` returns a new fitted object and leaves ``self`` unchanged.
+    ``fit`` returns a new fitted object and leaves ``self`` unchanged. A method that wants kernel features
+    in place of the vectors has an attribute ``input_kernel``: an ``anybind.input_maps.KernelOptions``, or None.
     """
 
     def fit(self, data: FitData, *, targets: Sequence[tuple[str, str]], routes: Mapping[tuple[str, str], Any],

@@ -61,10 +61,11 @@ def test_every_command_explains_itself_and_has_its_options(name, anybind):
     assert "-q, --quiet" in shown.stdout
 
 
-def test_without_a_command_help_goes_to_stderr(anybind):
-    result = anybind()
+@pytest.mark.parametrize("group", [[], ["plugins"]])
+def test_without_a_command_help_goes_to_stderr(group, anybind):
+    result = anybind(*group)
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Usage: anybind ")
+    assert result.stderr.startswith(" ".join(["Usage: anybind", *group, ""]))
 
 
 def test_version(anybind):

@@ -1,12 +1,17 @@
 """``anybind encode`` and ``anybind search`` with a saved binder."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from anybind.artifact import SpaceInfo
 from anybind.binder import Binder
+from anybind.cli.inputs import as_sources
+from anybind.registry import Entry, Registry
+from anybind.specs import ModalitySpec
 
 
 @pytest.fixture
@@ -42,6 +47,19 @@ def test_without_a_file_the_vectors_are_printed(artifact, anybind):
     assert (first[0], second[0]) == ("ka mo", "ri tu")
     answer = json.loads(anybind("encode", artifact, "--modality", "text_en", "ka mo", "--json").stdout)
     assert [float(x) for x in first[1].split()] == pytest.approx(answer["vectors"][0], rel=2e-3, abs=1e-6)
+
+
+def test_inputs_are_texts_or_files_as_their_modality_says():
+    spec = ModalitySpec(name="text_xx", kind="text", factory="some:Text")
+    registry = Registry([Entry(spec, "anybind-xx", "1.0")])
+
+    def info(modality, kind=None):
+        return SpaceInfo(name="s", modality=modality, kind=kind, dim=4, normalise=True)
+
+    assert as_sources(["dog.png"], info("image"), registry) == [Path("dog.png")]
+    assert as_sources(["犬"], info("text_xx"), registry) == ["犬"]
+    assert as_sources(["犬"], info("text_yy", kind="text"), registry) == ["犬"]
+    assert as_sources(["犬"], info("text_yy"), registry) == [Path("犬")]
 
 
 def test_wrong_input_is_refused_before_anything_is_loaded(tmp_path, anybind):

@@ -111,6 +111,17 @@ def anybind_binders() -> list[BinderSpec]:
                     type="str", default="cosine", choices=("cosine", "llr"),
                     description="cosine of weighted canonical directions, or log-odds of being the same item.",
                 ),
+                "kernel": OptionSpec(
+                    type="str", default="gaussian", choices=("gaussian", "linear"),
+                    description="gaussian fits on Nyström features of the vectors, linear on the vectors.",
+                ),
+                "landmarks": OptionSpec(
+                    type="int", default=1024, minimum=2, description="Rows of a space that make its features, at most."
+                ),
+                "width": OptionSpec(
+                    type="float", default=2.0, minimum=1e-6,
+                    description="The Gaussian's gamma times the median squared distance.",
+                ),
             },
         ),
         BinderSpec(

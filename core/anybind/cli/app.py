@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from anybind.cli.common import Settings
+from anybind.cli.common import Settings, show_help
 from anybind.cli.failures import report_failure
 from anybind.options import closest_name
 from anybind.version import installed_version
@@ -104,9 +104,7 @@ class AnybindGroup(click.Group):
 def cli(ctx: click.Context, debug: bool, no_plugins: bool) -> None:
     """Bind any two modalities, also when no data set holds both."""
     ctx.obj = Settings(debug=debug, plugins=not no_plugins)
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        ctx.exit(2)
+    show_help(ctx)
 
 
 def _reader_has_gone() -> int:

@@ -55,6 +55,13 @@ def command(name: str) -> Callable[[Body], click.Command]:
     return decorate
 
 
+def show_help(ctx: click.Context) -> None:
+    """A group without a command: its help on stderr, and exit code 2."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
+
+
 graph_argument = click.argument("graph_path", metavar="G.yaml", type=PATH)
 store_option = click.option("--store", "store_path", type=PATH, metavar="DIR", help="Where the vectors lie.")
 method_option = click.option("--method", metavar="NAME", help="Another binder method than the graph's.")

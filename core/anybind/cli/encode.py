@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,10 @@ def encode(
     given = read_arguments(inputs)
     from anybind.binder import Binder
 
-    binder = Binder.from_pretrained(artifact, registry=load_registry())
+    registry = load_registry()
+    binder = Binder.from_pretrained(artifact, registry=registry)
     space = binder.space_of(modality)
-    vectors = binder.encode(as_sources(given, binder, space), modality=space)
+    vectors = binder.encode(as_sources(given, binder.spaces[space], registry), modality=space)
     fields = {"space": space, "rows": vectors.shape[0], "dim": vectors.shape[1], "inputs": given}
     if out_path is None:
         out.result({**fields, "vectors": vectors.tolist()}, _lines(given, vectors))
@@ -78,4 +80,5 @@ def _save(vectors: torch.Tensor, path: Path) -> None:
             save_file({"vectors": vectors.contiguous()}, temporary)
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # usually it has its final name by now
+            temporary.unlink()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from anybind.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from anybind.binder import Binder
+    from anybind.artifact import SpaceInfo
+    from anybind.registry import Registry
 
 STDIN = "-"
 
@@ -30,15 +31,15 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     return inputs
 
 
-def as_sources(inputs: Sequence[str], binder: Binder, space: str) -> list[str | Path]:
-    """What the space's modality should load: the text itself, or the path of the file."""
-    info = binder.spaces[space]
-    if is_text(info.modality, *filter(None, [info.kind])):
+def as_sources(inputs: Sequence[str], info: SpaceInfo, registry: Registry) -> list[str | Path]:
+    """What the modality of a binder's space should load: the text itself, or the path of the file."""
+    known = {} if info.kind is None else {info.modality: info.kind}
+    if is_text(registry.kinds_of(info.modality, known)):
         return list(inputs)
     return [Path(item) for item in inputs]
 
 
-def is_text(*kinds: str) -> bool:
+def is_text(kinds: Sequence[str]) -> bool:
     """Whether samples of a modality, given with its ever more general kinds, are written language."""
     return "text" in kinds
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anybind.cli.common import command, find_plugins
+from anybind.cli.common import command, find_plugins, show_help
 from anybind.cli.output import Output
 from anybind.cli.tables import table
 
@@ -19,9 +19,11 @@ _HEADER = ("plugin", "distribution", "version", "status", "provides")
 _MOST_NAMES = 5  # of one kind in the table; --json has all of them
 
 
-@click.group()
-def plugins() -> None:
+@click.group("plugins", invoke_without_command=True)
+@click.pass_context
+def plugins(ctx: click.Context) -> None:
     """Look at the installed plugins."""
+    show_help(ctx)
 
 
 @command("list")

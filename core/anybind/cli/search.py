@@ -72,7 +72,7 @@ def search(
     _check_encoder(graph, binder, goal)
     chosen = first_seed(graph, seed)
     ids, vectors = gallery(graph, open_store(graph, store_path), goal, dataset=dataset, seed=chosen)
-    raw = binder.encode_raw(as_sources([query], binder, start), space=start)
+    raw = binder.encode_raw(as_sources([query], binder.spaces[start], graph.registry), space=start)
     scores = binder.score(start, raw, goal, vectors)[0]
     best = scores.topk(min(k, len(ids)))
     previews = _Previews(graph, _opened(graph, dataset, chosen), graph.spaces[goal].modality)
@@ -97,7 +97,7 @@ class _Previews:
         self._rows = {identifier: row for row, identifier in enumerate(dataset.ids)}
         kinds = graph.declaration.kinds
         own_first = sorted(dataset.modalities, key=lambda name: name != modality)
-        self._texts = [name for name in own_first if is_text(*graph.registry.kinds_of(name, kinds))]
+        self._texts = [name for name in own_first if is_text(graph.registry.kinds_of(name, kinds))]
 
     def of(self, identifier: str) -> str:
         """The preview of the item with this id; empty when it has nothing readable."""

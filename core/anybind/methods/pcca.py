@@ -3,8 +3,8 @@
 Use it by default: it joins any number of spaces and data sets (chains, loops, stars) in one joint space,
 corrects for the noise of the pivot's embeddings, and needs moments only.
 
-Model and EM: ``anybind.methods.latent``. Prepared rows are centred per data set and reduced to their
-``dims`` leading directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the
+Model and EM: ``anybind.methods.latent``. Rows become Gaussian Nyström features (``anybind.input_maps``;
+``kernel: linear`` leaves them out), are centred per data set and reduced to their ``dims`` leading directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the
 edges that exist. Cost of a fit: one eigendecomposition per space (d^3), then EM at (sum of dims)^2 * rank
 per step and data set.
 
@@ -24,6 +24,7 @@ import torch
 
 from anybind.errors import ArtifactError, NoPathError, SelectionError
 from anybind.fit_data import FitData
+from anybind.input_maps import KernelOptions
 from anybind.methods.hops import shortest_routes
 from anybind.methods.latent import (
     LatentModel,
@@ -38,6 +39,7 @@ from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
 from anybind.methods.space_map import SpaceMap, pooled_means, require_variance
 from anybind.moments import Group, Moments
 
+_OPTIONS = ("rank", "shrinkage", "dims", "steps", "similarity", "kernel", "landmarks", "width")
 _RANKS = (8, 16, 32, 64, 96, 128, 192)
 _SHRINKAGES = (1.0, 0.3, 3.0)
 _SELECTION_STEPS = 10
@@ -55,6 +57,10 @@ class PCCA:
         dims: Leading directions kept per space.
         steps: EM steps.
         similarity: "cosine" or "llr".
+        kernel: "gaussian" fits on Nyström features of every space (``anybind.input_maps``), "linear" on the
+            vectors themselves.
+        landmarks: At most this many rows of a space make its features.
+        width: The kernel's gamma times the median squared distance.
     """
 
     rank: int | str = "auto"
@@ -62,9 +68,17 @@ class PCCA:
     dims: int = 384
     steps: int = 20
     similarity: str = "cosine"
+    kernel: str = "gaussian"
+    landmarks: int = 1024
+    width: float = 2.0
     spaces: Mapping[str, SpaceMap] = field(default_factory=dict)
     reliability: Mapping[str, torch.Tensor] = field(default_factory=dict)
     parts: Sequence[Sequence[str]] = ()
+
+    @property
+    def input_kernel(self) -> KernelOptions | None:
+        """The features the data must come in."""
+        return None if self.kernel == "linear" else KernelOptions(self.landmarks, self.width)
 
     def fit(
         self,
@@ -119,10 +133,8 @@ class PCCA:
 
     def config(self) -> dict[str, Any]:
         """Fitted choices."""
-        return {
-            "rank": self.rank, "shrinkage": self.shrinkage, "dims": self.dims, "steps": self.steps,
-            "similarity": self.similarity, "spaces": sorted(self.spaces), "parts": [list(part) for part in self.parts],
-        }  # fmt: skip
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        return options | {"spaces": sorted(self.spaces), "parts": [list(part) for part in self.parts]}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Per space: mean (d,), map (d, r) to the posterior mean, and its covariance (r, r)."""
@@ -145,10 +157,8 @@ class PCCA:
         reliability = {space: tensors[f"{space}/reliability"] for space in spaces}
         if any(tuple(matrix.shape) != (rank, rank) for matrix in reliability.values()):
             raise ArtifactError("a reliability matrix has the wrong shape", expected=f"({rank}, {rank})")
-        return cls(
-            rank=rank, shrinkage=config["shrinkage"], dims=config["dims"], steps=config["steps"],
-            similarity=config["similarity"], spaces=spaces, reliability=reliability, parts=config["parts"],
-        )  # fmt: skip
+        options = {name: config[name] for name in _OPTIONS}
+        return cls(**options, spaces=spaces, reliability=reliability, parts=config["parts"])
 
     def _choose(
         self, data: FitData, moments: Moments, maps: Mapping[str, torch.Tensor]

@@ -51,7 +51,7 @@ def _bars(result: Mapping[str, Any]) -> str:
     head = f'<tr><th scope="col">Method</th>{empty}<th scope="col">MRR</th></tr>'
     return (
         "<table class='bars'><caption>Mean reciprocal rank: 1 when the right one always comes first. "
-        "The thin line is the 95 % interval.</caption>"
+        "Bars run from 0 to 1; the thin line is the 95 % interval.</caption>"
         f"<thead>{head}</thead><tbody>{''.join(_rows(result))}</tbody></table>"
     )
 

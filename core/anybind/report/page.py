@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -59,7 +60,8 @@ def write_page(
     except OSError as error:
         raise AnybindError("the page cannot be written", where=target, got=error.strerror or error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # usually it has its final name by now
+            temporary.unlink()
     return target
 
 

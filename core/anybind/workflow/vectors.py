@@ -114,7 +114,7 @@ def space_info(graph: Graph, space: Space) -> SpaceInfo:
     use = graph.declaration.encoders[space.name]
     return SpaceInfo(
         name=space.name, modality=space.modality, kind=graph.declaration.kinds.get(space.modality), dim=space.dim,
-        normalise=True, encoder=space.encoder, revision=use.revision or entry.spec.revision,
+        input_dim=space.dim, encoder=space.encoder, revision=use.revision or entry.spec.revision,
         options=graph.encoder_options(space.name), distribution=f"{entry.distribution} {entry.version}",
         licence=entry.spec.licence,
     )  # fmt: skip
