@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
@@ -377,7 +377,7 @@ def refused_or_read(folder: Path, config: bytes) -> None:
     assert saved.tensors.keys() == saved.config.tensors.keys()
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=3)), min_size=1, max_size=3), st.data())
 def test_any_bytes_of_config_are_refused_or_read(
     original: Path, scratch: Path, changes: list[tuple[int, bytes]], data: st.DataObject
@@ -407,7 +407,7 @@ def replaced(value: Any, path: list[int], new: Any) -> Any:
     return copy
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=4), JSON)
 def test_any_value_in_config_is_refused_or_read(
     original: Path, scratch: Path, path: list[int], new: Any

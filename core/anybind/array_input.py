@@ -180,7 +180,8 @@ def _array(values: Any, where: str) -> np.ndarray[Any, Any]:
 
 
 def _as_tensor(values: Numbers) -> torch.Tensor:
+    """In one order of memory, since sums, and so the bits of every result, depend on it."""
     if isinstance(values, torch.Tensor):
-        return values.to("cpu", torch.float32)
+        return values.to("cpu", torch.float32).contiguous()
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
-        return torch.from_numpy(np.array(values, dtype=np.float32, subok=False))
+        return torch.from_numpy(np.array(values, dtype=np.float32, order="C", subok=False))

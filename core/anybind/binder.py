@@ -14,8 +14,8 @@ from anybind.artifact import (
     CARD,
     GRAPH,
     METRICS,
-    Config,
     DatasetInfo,
+    Saved,
     SpaceInfo,
     Training,
     read_artifact,
@@ -189,11 +189,10 @@ class Binder:
             UnknownNameError: the method's plugin is not installed.
         """
         saved = read_artifact(folder)
-        config, tensors = saved.config, dict(saved.tensors)
+        config = saved.config
         registry = registry or installed_registry()
-        inputs = _input_maps(config.spaces, tensors)
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("input/")}
-        method = _restored(config, tensors, registry, folder)
+        inputs = _input_maps(config.spaces, saved.tensors)
+        method = _restored(saved, inputs, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
 
@@ -257,9 +256,8 @@ def fit(
     if not isinstance(datasets, Mapping) or not datasets:
         got = "none" if isinstance(datasets, Mapping) else type(datasets).__name__
         raise UsageError("fit needs data sets by name", got=got, expected=_EXAMPLE)
-    present, ids, groups = present or {}, ids or {}, groups or {}
-    for name, given in (("present", present), ("ids", ids), ("groups", groups)):
-        _require_known(name, given, datasets)
+    present, ids, groups = (_by_dataset(what, given, datasets) for what, given in
+                            (("present", present), ("ids", ids), ("groups", groups)))  # fmt: skip
     sources = [
         array_source(
             name,
@@ -308,16 +306,19 @@ def fit_sources(
     return Binder(method, fitted, infos, data.inputs, _training(data, seed), texts, registry)
 
 
-def _require_known(what: str, given: Any, datasets: Mapping[str, Any]) -> None:
+def _by_dataset(what: str, given: Any, datasets: Mapping[str, Any]) -> Mapping[str, Any]:
+    if given is None:
+        return {}
     if not isinstance(given, Mapping):
         example = f"{{{next(iter(datasets))!r}: ...}}"
         raise UsageError(f"{what} is given by data set", got=type(given).__name__, expected=example)
-    unknown = sorted(set(given) - set(datasets))
+    unknown = sorted(set(given) - set(datasets), key=str)
     if unknown:
         raise UnknownNameError(
             f"{what} names a data set that was not given",
             got=unknown, expected=list(datasets), hint=_did_you_mean(unknown[0], datasets),
         )  # fmt: skip
+    return given
 
 
 def _input_maps(spaces: Mapping[str, SpaceInfo], tensors: Mapping[str, torch.Tensor]) -> dict[str, InputMap]:
@@ -327,25 +328,27 @@ def _input_maps(spaces: Mapping[str, SpaceInfo], tensors: Mapping[str, torch.Ten
         prefix = f"input/{name}/"
         own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
         inputs[name] = InputMap.restore(info.normalise, info.dim, own, name)
-        if inputs[name].width(info.dim) != info.input_dim or inputs[name].tensors().keys() != own.keys():
+        if inputs[name].width(info.dim) != info.input_dim:
             raise ArtifactError("the saved input map does not fit its space", where=f"space {name!r}",
                                 got=sorted(own), expected=f"a map to {info.input_dim} dims")  # fmt: skip
     return inputs
 
 
 def _restored(
-    config: Config, tensors: Mapping[str, torch.Tensor], registry: Registry, folder: str | Path
+    saved: Saved, inputs: Mapping[str, InputMap], registry: Registry, folder: str | Path
 ) -> BinderMethod:
-    """The fitted method; refuses tensors that are not its own and spaces that it cannot embed."""
-    foreign = sorted(name for name in tensors if not name.startswith("method/"))
-    own = {name.removeprefix("method/"): tensor for name, tensor in tensors.items() if name not in foreign}
+    """The fitted method; refuses tensors that are nobody's and spaces that it cannot embed."""
+    config = saved.config
     method_class = registry.binder_class(config.method)
+    own = {n.removeprefix("method/"): t for n, t in saved.tensors.items() if n.startswith("method/")}
     try:
         method: BinderMethod = method_class.restore(config.fitted, own)
-        problem: object = foreign or sorted(method.tensors().keys() ^ own.keys())
+        known = {f"method/{name}" for name in method.tensors()}
+        known |= {f"input/{space}/{name}" for space, each in inputs.items() for name in each.tensors()}
+        problem: object = sorted(known ^ saved.tensors.keys())
         for name, info in config.spaces.items():
             with suppress(NoPathError):
-                method.embed(name, torch.zeros(1, info.input_dim))
+                method.embed(name, inputs[name](torch.zeros(1, info.dim)))
     except ArtifactError:
         raise
     except Exception as error:  # whatever a method stumbles over was not written by it

@@ -11,14 +11,14 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from anybind.errors import DataError
 from anybind.input_maps import InputMap, KernelOptions, kernel_map
-from anybind.moments import DEFAULT_MEMORY_LIMIT, Moments
+from anybind.moments import DEFAULT_MEMORY_LIMIT, Group, Moments
 
 if TYPE_CHECKING:
     from anybind.distributed import Runtime
@@ -74,11 +74,23 @@ class FitData:
     moments: Moments
     samples: Mapping[str, Sample]
     inputs: Mapping[str, InputMap]
+    _groups: dict[int | None, list[Group]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def dims(self) -> Mapping[str, int]:
         """Space -> dims of a method's input."""
         return self.moments.dims
+
+    def groups(self, *, without_fold: int | None = None) -> list[Group]:
+        """As ``Moments.groups``, kept: choosing options asks for the same folds over and over."""
+        if without_fold not in self._groups:
+            self._groups[without_fold] = self.moments.groups(without_fold=without_fold)
+        return self._groups[without_fold]
+
+    def means(self, *, without_fold: int | None = None) -> dict[tuple[str, str], torch.Tensor]:
+        """(data set, space) -> (d,) float64 mean over the rows of the data set that have the space."""
+        groups = self.groups(without_fold=without_fold)
+        return {(g.dataset, space): g.mean[columns] for g in groups for space, columns in g.columns.items()}
 
 
 def fold_of(name: str, seed: int, folds: int) -> int:

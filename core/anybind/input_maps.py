@@ -17,6 +17,8 @@ from anybind.errors import ArtifactError
 
 _ROWS_AT_ONCE = 4096
 _SMALLEST_EIGENVALUE = 1e-8
+# Rows whose squared distance is below this share of their mean square differ by the rounding of float32 only.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def kernel_map(landmarks: torch.Tensor, width: float) -> KernelMap | None:
         return None
     rows = landmarks.to(torch.float64)
     distances = squared_distances(rows, rows)
-    apart = distances[distances > distances.max() * 1e-12]
+    rounding = _ROUNDING * float(rows.square().sum(1).mean())
+    apart = distances[distances > max(float(distances.max()) * 1e-12, rounding)]
     if not len(apart):
         return None
     gamma = width / float(apart.median())

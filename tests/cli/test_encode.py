@@ -54,7 +54,7 @@ def test_inputs_are_texts_or_files_as_their_modality_says():
     registry = Registry([Entry(spec, "anybind-xx", "1.0")])
 
     def info(modality, kind=None):
-        return SpaceInfo(name="s", modality=modality, kind=kind, dim=4, normalise=True)
+        return SpaceInfo.model_construct(modality=modality, kind=kind)
 
     assert as_sources(["dog.png"], info("image"), registry) == [Path("dog.png")]
     assert as_sources(["犬"], info("text_xx"), registry) == ["犬"]

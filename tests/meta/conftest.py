@@ -32,6 +32,7 @@ LAYERS = {
     "anybind.plugins": 3,
     "anybind.distributed": 4,
     "anybind.fit_data": 4,
+    "anybind.input_maps": 4,
     "anybind.moments": 4,
     "anybind.objectives": 4,
     "anybind.progress": 4,

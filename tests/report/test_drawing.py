@@ -28,11 +28,22 @@ def classes(svg, tag):
     return sorted(element.get("class") for element in svg.iter(tag) if element.get("class"))
 
 
+def star_of(count):
+    leaves = [f"leaf{number}" for number in range(count)]
+    return BridgeGraph(["hub", *leaves], [Edge("hub", a, "dataset", a, 9, 0.5, "test") for a in leaves])
+
+
 @pytest.mark.parametrize("vertical", [False, True])
-def test_everything_is_drawn_once_and_within_the_frame(bridge, vertical):
-    svg = ElementTree.fromstring(graph_svg(bridge, [bridge.plan("image", "text_ja")], vertical=vertical))
+@pytest.mark.parametrize("shape", ["bridge", "chain", "star"])
+def test_everything_is_drawn_once_and_within_the_frame(bridge, shape, vertical):
+    graph, *ends = {
+        "bridge": (bridge, "image", "text_ja"),
+        "chain": (chain_of(5), "space00", "space04"),
+        "star": (star_of(6), "leaf0", "leaf1"),
+    }[shape]
+    svg = ElementTree.fromstring(graph_svg(graph, [graph.plan(*ends)], vertical=vertical))
     nodes = boxes(svg)
-    assert nodes.keys() == {"image", "text_en", "text_ja", "dino", "alone"}
+    assert nodes.keys() == set(graph.spaces)
     left, top, width, height = map(float, svg.get("viewBox").split())
     for x1, y1, x2, y2 in nodes.values():
         assert left <= x1 < x2 <= left + width

@@ -34,19 +34,13 @@ def fit(
     method: str | None,
     store_path: Path | None,
 ) -> None:
-    """Fit a binder on the vectors that 'anybind extract' stored, and save it.
-
-    Several ranks share the work under torchrun.
-    """
+    """Fit a binder on the vectors that 'anybind extract' stored, and save it."""
     graph = open_graph(graph_path)
-    from anybind.distributed import Runtime
     from anybind.workflow import fit_graph
 
     chosen = first_seed(graph, seed)
-    with Runtime.from_env() as runtime:
-        binder = fit_graph(graph, open_store(graph, store_path), seed=chosen, method=method, runtime=runtime)
-        if runtime.rank == 0:
-            folder = binder.save_pretrained(out_path)
-            fields = {"binder": folder, "method": binder.method_name, "seed": chosen, "spaces": binder.dims}
-            spaces = ", ".join(f"{space} ({dim})" for space, dim in binder.dims.items())
-            out.result(fields, [f"{binder.method_name} over {spaces}, seed {chosen}", f"binder   {folder}"])
+    binder = fit_graph(graph, open_store(graph, store_path), seed=chosen, method=method)
+    folder = binder.save_pretrained(out_path)
+    fields = {"binder": folder, "method": binder.method_name, "seed": chosen, "spaces": binder.dims}
+    spaces = ", ".join(f"{space} ({dim})" for space, dim in binder.dims.items())
+    out.result(fields, [f"{binder.method_name} over {spaces}, seed {chosen}", f"binder   {folder}"])

@@ -57,7 +57,7 @@ def run(
         seeds=seeds,
         method=method,
         registry=load_registry(),
-        echo=out.note,
+        echo=out.note, progress=out.progress,
     )
     out.result(result.to_dict(), run_lines(result))
 

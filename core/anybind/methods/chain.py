@@ -93,6 +93,19 @@ def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, 
     return chosen
 
 
+def wanted_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]) -> dict[Pair, Route]:
+    """The routes a fit must serve: both directions of every target, and from every space to the hub.
+
+    Without targets these are all there are.
+    """
+    every = all_routes(moments, targets, routes)
+    if not targets:
+        return every
+    asked = {*targets, *((b, a) for a, b in targets)}
+    hub = hub_of(moments, targets)
+    return {pair: route for pair, route in every.items() if pair in asked or pair[1] == hub}
+
+
 def hub_of(moments: Moments, targets: Sequence[Pair]) -> str:
     """The joint space: the goal of the first target, or the first space by name; NoPathError without any edge."""
     edges = moments.edges()

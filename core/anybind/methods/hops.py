@@ -112,7 +112,7 @@ def fit_hop(
     if strength == "auto" and kind != "pinv":
         strength = _chosen_strength(data, edges, a, b, kind, target_map)
     fixed = 0.0 if strength == "auto" else float(strength)
-    matrix = Regression.of(data.moments.groups(), a, b).map(kind, fixed)
+    matrix = Regression.of(data.groups(), a, b).map(kind, fixed)
     return Hop(matrix if target_map is None else matrix @ target_map, fixed)
 
 
@@ -121,9 +121,9 @@ def _chosen_strength(
 ) -> float:
     folds = selection_folds(data, edges, limit=_SELECTION_FOLDS)
     candidates = RIDGES if kind == "ridge" else [r for r in RANKS if r <= data.dims[a]] or [data.dims[a]]
-    span = Regression.of(data.moments.groups(), a, b).span()
-    regressions = {fold: Regression.of(data.moments.groups(without_fold=fold), a, b, span) for fold in folds}
-    means = {fold: data.moments.means(without_fold=fold) for fold in folds}
+    span = Regression.of(data.groups(), a, b).span()
+    regressions = {fold: Regression.of(data.groups(without_fold=fold), a, b, span) for fold in folds}
+    means = {fold: data.means(without_fold=fold) for fold in folds}
 
     def judge(strength: float, fold: int) -> float:
         score = hop_score(regressions[fold].map(kind, strength), a, target_map)

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, all_routes, new_chain
+from anybind.methods.chain import Chain, Pair, Route, wanted_routes, new_chain
 from anybind.methods.hops import fit_hop
 
 
@@ -58,7 +58,7 @@ class Mox:
         """
         transitions = _Transitions(self, data)
         maps, chosen = {}, {}
-        for (a, c), route in all_routes(data.moments, targets, routes or {}).items():
+        for (a, c), route in wanted_routes(data.moments, targets, routes or {}).items():
             pivot = route[1]
             head = fit_hop(data, a, pivot, strength=self.head_ridge, target_map=transitions.along(route[1:]))
             maps[a, c] = head.matrix

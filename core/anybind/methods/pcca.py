@@ -192,17 +192,18 @@ class _Judge:
         self.edges = data.moments.edges()
         self.by_rows = set(data.moments.datasets) <= set(data.samples)
         self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS, by_rows=self.by_rows)
-        self._starts: dict[int, Start] = {}
+        self._starts: dict[int, tuple[Start, Sequence[Group]]] = {}
         self._known: dict[tuple[int, float, int], float] = {}
 
     def __call__(self, rank: int, shrinkage: float, fold: int) -> float:
         key = (rank, shrinkage, fold)
         if key not in self._known:
-            groups = joined_groups(self.moments, fold)
             if fold not in self._starts:
-                self._starts[fold] = Start.of(groups)
+                groups = joined_groups(self.moments, fold)
+                self._starts[fold] = (Start.of(groups), groups)
+            start, groups = self._starts[fold]
             steps = min(self.method.steps, _SELECTION_STEPS)
-            model = run_em(self._starts[fold].model(rank), groups, shrinkage, steps)
+            model = run_em(start.model(rank), groups, shrinkage, steps)
             held_out = self._retrieval if self.by_rows else self._log_odds
             self._known[key] = held_out(model, fold)
         return self._known[key]
@@ -215,7 +216,7 @@ class _Judge:
             pair = canonical_pair(parts[a][1], parts[b][1])
             return pair.score(rows_a @ latent[a], rows_b @ latent[b], self.method.similarity)
 
-        means = {key: mean.to(torch.float32) for key, mean in self.data.moments.means(without_fold=fold).items()}
+        means = {key: mean.to(torch.float32) for key, mean in self.data.means(without_fold=fold).items()}
         return held_out_mrr(score, self.data, self.edges, fold, means)
 
     def _log_odds(self, model: LatentModel, fold: int) -> float:

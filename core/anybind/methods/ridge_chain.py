@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, all_routes, new_chain
+from anybind.methods.chain import Chain, Pair, Route, wanted_routes, new_chain
 from anybind.methods.hops import Hop, fit_hop
 
 
@@ -44,7 +44,7 @@ class RidgeChain:
         Raises:
             SelectionError: the ridge is "auto" and too few paired rows can be held out.
         """
-        chosen_routes = all_routes(data.moments, targets, routes or {})
+        chosen_routes = wanted_routes(data.moments, targets, routes or {})
         needed = sorted({hop for route in chosen_routes.values() for hop in zip(route, route[1:], strict=False)})
         hops: dict[Pair, Hop] = {hop: fit_hop(data, *hop, strength=self.ridge) for hop in needed}
         maps = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anybind.artifact import GRAPH
 from anybind.binder import Binder, fit_sources
 from anybind.errors import NoPathError
-from anybind.workflow.vectors import row_source, space_info
+from anybind.workflow.vectors import require_extracted, row_source, space_info
 
 if TYPE_CHECKING:
     from anybind.distributed import Runtime
@@ -42,9 +42,12 @@ def fit_graph(
         NoPathError: the data sets do not join a target.
         DataError, SelectionError: as ``anybind.fit``.
     """
-    sources = [row_source(graph, store, name, dataset) for name, dataset in graph.training(seed).items()]
+    datasets = graph.training(seed)
+    require_extracted(graph, store, datasets)
+    sources = [row_source(graph, store, name, dataset, runtime=runtime) for name, dataset in datasets.items()]
     declared = graph.declaration.bind
-    targets = None if declared.targets == "all" else graph.targets
+    judged = tuple(entry.pair for entry in graph.declaration.evaluate)
+    targets = None if declared.targets == "all" else tuple(dict.fromkeys((*graph.targets, *judged)))
     chosen = method or declared.method
     own_options = declared.options if chosen == declared.method else {}
     try:

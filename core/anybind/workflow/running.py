@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anybind.binder import Binder
+    from anybind.progress import ProgressCallback
     from anybind.registry import Registry
 
 SCHEMA_VERSION = 1
@@ -75,6 +76,7 @@ def run(
     method: str | None = None,
     registry: Registry | None = None,
     echo: Callable[[str], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> RunResult:
     """Run a graph from raw data to a saved, judged binder.
 
@@ -88,6 +90,7 @@ def run(
         method: Another binder method than the declared one.
         registry: Where names are looked up; the installed plugins if None.
         echo: Called with a line for people as each stage begins.
+        progress: Called while embedding; without it a bar is drawn on stderr when that is a terminal.
 
     Raises:
         AnybindError: the graph, the data, the store or the disk is at fault; the message says which.
@@ -102,7 +105,7 @@ def run(
     clock = _Clock()
     say(f"extracting into {vectors.root}")
     with clock.stage("extract"):
-        report = extract_graph(opened, vectors, seeds=chosen)
+        report = extract_graph(opened, vectors, seeds=chosen, progress=progress)
     say(f"embedded {report.written} items, {report.reused} were there already")
     binders, per_seed = [], []
     for seed in chosen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,11 +73,32 @@ def extract_graph(
 
 
 def row_source(
-    graph: Graph, store: EmbeddingStore, name: str, dataset: Dataset, spaces: Sequence[Space] | None = None
+    graph: Graph,
+    store: EmbeddingStore,
+    name: str,
+    dataset: Dataset,
+    spaces: Sequence[Space] | None = None,
+    *,
+    runtime: Runtime | None = None,
 ) -> RowSource:
-    """A data set's stored vectors as a stream of batches."""
+    """A data set's stored vectors as a stream of batches; with several ranks, this rank's part of the rows."""
     used = list(spaces or graph.spaces_in(dataset))
-    return RowSource(name, {space.name: space.dim for space in used}, partial(_batches, graph, store, dataset, used))
+    rank, world = (runtime.rank, runtime.world) if runtime is not None else (0, 1)
+    rows = range(rank * len(dataset) // world, (rank + 1) * len(dataset) // world)
+    batches = partial(_batches, graph, store, dataset, used, rows)
+    return RowSource(name, {space.name: space.dim for space in used}, batches)
+
+
+def require_extracted(graph: Graph, store: EmbeddingStore, datasets: Mapping[str, Dataset]) -> None:
+    """Raise DataError, with the command to run, when a space of a data set has no vector in the store at all."""
+    for name, dataset in datasets.items():
+        for space in graph.spaces_in(dataset):
+            folder = store.folder(space_key(graph, space, dataset.collection))
+            if len(folder.missing(list(dataset.ids))) == len(dataset):
+                raise DataError(
+                    "a space has not been extracted", where=f"data set {name!r}, space {space.name!r}",
+                    got=f"none of {len(dataset)} vectors in {store.root}", hint=f"run: anybind extract {graph.path}",
+                )  # fmt: skip
 
 
 def gallery(
@@ -149,10 +170,12 @@ def _task(graph: Graph, dataset: Dataset, space: Space, label: str) -> ExtractTa
     return ExtractTask(dataset, space.modality, modality, build, space_key(graph, space, dataset.collection), label)
 
 
-def _batches(graph: Graph, store: EmbeddingStore, dataset: Dataset, spaces: Sequence[Space]) -> Iterator[Batch]:
+def _batches(
+    graph: Graph, store: EmbeddingStore, dataset: Dataset, spaces: Sequence[Space], part: range
+) -> Iterator[Batch]:
     keys = {space.name: space_key(graph, space, dataset.collection) for space in spaces}
-    for start in range(0, len(dataset), _ROWS_AT_ONCE):
-        rows = _Slice(dataset, range(start, min(start + _ROWS_AT_ONCE, len(dataset))))
+    for start in range(part.start, part.stop, _ROWS_AT_ONCE):
+        rows = _Slice(dataset, range(start, min(start + _ROWS_AT_ONCE, part.stop)))
         read = {name: read_space(rows, key, store) for name, key in keys.items()}
         vectors = {name: part for name, (part, _) in read.items()}
         present = {name: part for name, (_, part) in read.items()}
