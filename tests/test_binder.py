@@ -485,8 +485,9 @@ def test_spaces_that_the_method_does_not_have_are_refused(binder: Binder, tmp_pa
     saved = binder.save_pretrained(tmp_path / "saved")
     spaces = {name: info.model_dump() for name, info in binder.spaces.items()}
     more = {**spaces, "smell": {**spaces["image"], "name": "smell"}}
+    loaded = Binder.from_pretrained(rewritten(saved, tmp_path / "forged", spaces=more))
     with pytest.raises(NoPathError):  # as for a space that was never paired
-        Binder.from_pretrained(rewritten(saved, tmp_path / "forged", spaces=more)).embed("smell", np.ones((1, 10)))
+        loaded.embed("smell", np.ones((1, 10)))
     longer = {**spaces, "image": {**spaces["image"], "dim": 11, "input_dim": 11}}
     with pytest.raises(ArtifactError, match="does not fit"):
         Binder.from_pretrained(rewritten(saved, tmp_path / "longer", spaces=longer))

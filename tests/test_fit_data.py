@@ -20,7 +20,8 @@ import anybind
 from anybind.array_input import array_source
 from anybind.distributed import Runtime
 from anybind.errors import DataError, MemoryLimitError
-from anybind.fit_data import Batch, FitData, InputMap, RowSource, collect, fold_of
+from anybind.fit_data import Batch, FitData, RowSource, collect, fold_of
+from anybind.input_maps import KernelOptions
 
 EXACT = {"rtol": 1e-10, "atol": 1e-14}
 
@@ -108,22 +109,6 @@ def test_folds_of_moments_and_sample_agree() -> None:
         (group,) = data.moments.groups(only_fold=fold)
         assert group.n == len(a) == len(b) > 0
         np.testing.assert_allclose(group.mean, np.concatenate([a.mean(0), b.mean(0)]), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1.0, 1e25, 1e37])
-def test_unit_length_at_any_scale(scale: float) -> None:
-    rows = torch.tensor([[3.0, -4.0], [0.6, 0.8], [0.0, 2.0]]) * scale
-    expected = torch.tensor([[0.6, -0.8], [0.6, 0.8], [0.0, 1.0]])
-    torch.testing.assert_close(InputMap(True)(rows), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_a_row_of_zeros_stays_zero_and_projection_comes_last() -> None:
-    rows = torch.tensor([[0.0, 0.0], [0.0, 5.0]])
-    assert InputMap(True)(rows).tolist() == [[0.0, 0.0], [0.0, 1.0]]
-    projection = torch.tensor([[1.0], [2.0]])
-    assert InputMap(True, projection)(rows.double()).tolist() == [[0.0], [2.0]]
-    assert InputMap(False, projection)(rows).tolist() == [[0.0], [10.0]]
-    assert rows.tolist() == [[0.0, 0.0], [0.0, 5.0]]
 
 
 # -------------------------------------------------------------------------------------------- sample
@@ -238,6 +223,67 @@ def test_spaces_that_fit_are_left_as_they_are() -> None:
     assert all(inputs.projection is None for inputs in data.inputs.values())
 
 
+# -------------------------------------------------------------------------------------- kernel features
+
+
+def test_kernel_features_take_the_place_of_the_rows() -> None:
+    rows = {"a": normal(0, 90, 4), "b": normal(1, 90, 3)}
+    data = collect([array_source("d", rows)], kernel=KernelOptions(landmarks=25, width=1.0), normalise=False)
+    kernel = data.inputs["a"].kernel
+    assert kernel is not None
+    held = {tuple(row) for row in rows["a"].astype(np.float32).tolist()}
+    assert len(kernel.landmarks) == 25
+    assert all(tuple(row) in held for row in kernel.landmarks.tolist())
+    features = data.inputs["a"](torch.tensor(rows["a"], dtype=torch.float32))
+    assert data.dims["a"] == features.shape[1] == data.samples["d"].vectors["a"].shape[1]
+    (group,) = data.moments.groups()
+    np.testing.assert_allclose(group.block("a", "a"), np.cov(features.numpy().T, bias=True), atol=1e-7)
+
+
+def test_landmarks_come_from_all_data_sets_and_each_item_counts_once() -> None:
+    ids = [f"item {i}" for i in range(30)]
+    shared = normal(0, 30, 4)
+    sources = [
+        array_source("d1", {"a": shared, "b": normal(1, 30, 3)}, ids=ids),
+        array_source("d2", {"a": shared[::-1], "b": normal(2, 30, 3)}, ids=ids[::-1]),
+        array_source("d3", {"a": normal(3, 10, 4), "c": normal(4, 10, 3)}),
+    ]
+    data = collect(sources, kernel=KernelOptions(landmarks=100), normalise=False)
+    assert data.inputs["a"].kernel is not None
+    landmarks = {tuple(row) for row in data.inputs["a"].kernel.landmarks.tolist()}
+    expected = np.concatenate([shared, normal(3, 10, 4)]).astype(np.float32)
+    assert len(data.inputs["a"].kernel.landmarks) == 40
+    assert landmarks == {tuple(row) for row in expected.tolist()}
+
+
+def test_missing_rows_are_no_landmarks() -> None:
+    rows, held = normal(0, 40, 3), np.arange(40) % 4 > 0
+    rows[~held] = np.nan
+    source = array_source("d", {"a": rows, "b": normal(1, 40, 3)}, present={"a": held})
+    kernel = collect([source], kernel=KernelOptions()).inputs["a"].kernel
+    assert kernel is not None
+    assert len(kernel.landmarks) == held.sum()
+    assert torch.isfinite(kernel.root).all()
+
+
+def test_a_rare_space_has_as_many_landmarks_as_rows() -> None:
+    held = np.arange(400) % 20 == 0
+    source = array_source("d", {"a": normal(0, 400, 3), "b": normal(1, 400, 3)}, present={"a": held})
+    inputs = collect([source], kernel=KernelOptions(landmarks=20)).inputs
+    assert all(inputs[space].kernel is not None for space in "ab")
+    assert [len(inputs[space].tensors()["landmarks"]) for space in "ab"] == [20, 20]
+
+
+def test_many_features_are_projected_as_wide_rows_are() -> None:
+    rows = {"a": normal(0, 60, 4), "b": normal(1, 60, 3)}
+    kernel = KernelOptions(width=0.5)
+    data = collect([array_source("d", rows)], kernel=kernel, full_width=40, projected_dim=12)
+    assert data.dims == {"a": 12, "b": 12}
+    features = data.inputs["a"](torch.tensor(rows["a"], dtype=torch.float32))
+    assert features.shape == (60, 12)
+    assert data.inputs["a"].width(4) == 12
+
+
 # ------------------------------------------------------------------------------------------ refusals
 
 
@@ -307,6 +353,7 @@ from anybind.array_input import array_source
 from anybind.distributed import Runtime
 from anybind.errors import AnybindError
 from anybind.fit_data import collect
+from anybind.input_maps import KernelOptions
 from anybind.moments import Moments
 
 DIMS = {"a": 12, "b": 10, "c": 8}
@@ -339,7 +386,12 @@ def refused(action):
 def report(runtime):
     """Tensors by name, and what was refused."""
     result = {}
-    for label, options in {"full": {}, "projected": {"full_width": 20, "projected_dim": 4}}.items():
+    labels = {
+        "full": {},
+        "projected": {"full_width": 20, "projected_dim": 4},
+        "kernel": {"kernel": KernelOptions(landmarks=30, width=0.5)},
+    }
+    for label, options in labels.items():
         data = collect(list(sources(runtime)), sample_rows=60, runtime=runtime, seed=2, **options)
         for i, group in enumerate(data.moments.groups(without_fold=1)):
             key = f"{label}/{group.dataset}/{'+'.join(group.spaces)}"
@@ -350,8 +402,7 @@ def report(runtime):
             result[f"{label}/{name}/ids"] = torch.tensor([int(i.split()[1]) for i in sample.ids])
             result[f"{label}/{name}/folds"] = sample.folds
         for space, inputs in data.inputs.items():
-            if inputs.projection is not None:
-                result[f"{label}/projection/{space}"] = inputs.projection
+            result |= {f"{label}/{part}/{space}": tensor for part, tensor in inputs.tensors().items()}
     moments = Moments({"wide": 1000}, folds=1, memory_limit=200_000)
     moments.update(f"only {runtime.rank}", {"wide": torch.ones(10, 1000)}, torch.zeros(10).long())
     moments.all_reduce(runtime)  # 20 rows fit, two matrices would not
@@ -430,6 +481,21 @@ def test_two_ranks_project_alike(ranks: tuple[dict[str, torch.Tensor], Path]) ->
     for name in (name for name in alone if name.startswith("projected/") and name.endswith("/s")):
         torch.testing.assert_close(first[name], second[name], **EXACT)
         torch.testing.assert_close(first[name].trace(), alone[name].trace(), rtol=1e-4, atol=1e-6)
+
+
+def test_two_ranks_choose_the_landmarks_of_one(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:
+    alone, folder = ranks
+    first, second = (load_file(folder / f"rank{rank}.safetensors") for rank in range(2))
+    parts = ("kernel/landmarks/", "kernel/root/", "kernel/gamma/")
+    features = [name for name in alone if name.startswith(parts)]
+    assert len(features) == 9
+    for name in features:
+        assert torch.equal(first[name], second[name])
+    for space in "abc":
+        assert torch.equal(first[f"kernel/landmarks/{space}"], alone[f"kernel/landmarks/{space}"])
+        assert len(alone[f"kernel/landmarks/{space}"]) == 30
+    for name in (name for name in alone if name.startswith("kernel/") and name.endswith("/s")):
+        torch.testing.assert_close(first[name].trace(), alone[name].trace(), rtol=1e-6, atol=1e-9)
 
 
 def test_two_ranks_keep_rare_rows_and_refuse_together(ranks: tuple[dict[str, torch.Tensor], Path]) -> None:

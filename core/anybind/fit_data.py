@@ -186,20 +186,33 @@ def _kernel_maps(
     """A first pass: landmarks drawn from all data sets that hold a space, and the features they make."""
     samples = {}
     for source in sources:
-        sampler = _Sampler(options.landmarks, seed)
+        samplers = {space: _Sampler(options.landmarks, seed) for space in source.dims}
         for batch in _checked_batches(source):
-            vectors = {space: inputs[space](rows) for space, rows in batch.vectors.items()}
-            sampler.offer(batch, vectors, torch.zeros(len(batch.ids), dtype=torch.long))
-        samples[source.name] = sampler.sample(source.dims, dims)
+            for space in batch.vectors:
+                held = _rows_with(batch, space)
+                vectors = {space: inputs[space](held.vectors[space])}
+                samplers[space].offer(held, vectors, torch.zeros(len(held.ids), dtype=torch.long))
+        for space, sampler in samplers.items():
+            samples[f"{source.name}, {space}"] = sampler.sample({space: source.dims[space]}, dims)
     if runtime is not None and runtime.world > 1:
         samples = _gathered_samples(samples, options.landmarks, seed, dims, runtime)
     result = {}
     for space in dims:
-        features = kernel_map(_landmarks(list(samples.values()), space, options.landmarks, seed), options.width)
+        landmarks = _landmarks(list(samples.values()), space, options.landmarks, seed)
+        features = kernel_map(landmarks, options.width)
         # another machine may find other signs
         shared = features if runtime is None else runtime.broadcast(features)
         result[space] = replace(inputs[space], kernel=shared)
     return result
+
+
+def _rows_with(batch: Batch, space: str) -> Batch:
+    """The rows of a batch that have a space, and that space only."""
+    if space not in batch.present:
+        return Batch(batch.ids, {space: batch.vectors[space]}, {})
+    mask = batch.present[space]
+    ids = tuple(item for item, has in zip(batch.ids, mask.tolist(), strict=True) if has)
+    return Batch(ids, {space: batch.vectors[space][mask]}, {})
 
 
 def _landmarks(samples: list[Sample], space: str, count: int, seed: int) -> torch.Tensor:

@@ -73,7 +73,9 @@ class Truth:
     ``reliability`` sets how much of a space's variance its r latent directions explain.
     """
 
-    def __init__(self, seed: int, dims: Mapping[str, int], rank: int, reliability: float | Mapping[str, float] = 0.5):
+    def __init__(
+        self, seed: int, dims: Mapping[str, int], rank: int, reliability: float | Mapping[str, float] = 0.5
+    ):
         random = np.random.default_rng(seed)
         shares = reliability if isinstance(reliability, Mapping) else dict.fromkeys(dims, reliability)
         self.rank = rank
@@ -123,7 +125,9 @@ class World:
         shape = (self.LATENT, self.DIM)
         self.spectrum = np.arange(1, self.LATENT + 1) ** -0.35
         self.clusters = random.normal(size=(self.CLUSTERS, self.LATENT)) * self.spectrum
-        self.maps = {s: unit * random.normal(size=shape) * random.uniform(0.5, 1, (self.LATENT, 1)) for s in "abc"}
+        self.maps = {
+            s: unit * random.normal(size=shape) * random.uniform(0.5, 1, (self.LATENT, 1)) for s in "abc"
+        }
         self.warps = {s: unit * random.normal(size=shape) for s in "abc"}
         self.nuisance = {s: 2 * unit * random.normal(size=shape) for s in "abc"}
         self.offsets = {s: random.normal(size=self.DIM) for s in "abc"}
@@ -143,7 +147,9 @@ class World:
         """n paired rows of some spaces in one domain."""
         random, world = np.random.default_rng(seed), self.domains[domain]
         cluster = self.clusters[random.choice(self.CLUSTERS, n, p=world["weights"])]
-        z = (0.6 * cluster + random.normal(size=(n, self.LATENT)) * self.spectrum) * world["scale"] + world["shift"]
+        z = (0.6 * cluster + random.normal(size=(n, self.LATENT)) * self.spectrum) * world["scale"] + world[
+            "shift"
+        ]
         rows = {}
         for s in spaces:
             hidden = random.normal(size=(n, self.LATENT))

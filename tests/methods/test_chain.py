@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anybind.errors import ArtifactError, NoPathError
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, all_routes, hub_of, new_chain
+from anybind.methods.chain import Chain, all_routes, hub_of, new_chain, wanted_routes
 from anybind.moments import Moments
 
 Array = NDArray[np.float64]
@@ -34,7 +34,10 @@ def rows(seed: int, space: str, n: int) -> torch.Tensor:
 
 def moments_of(fit_data: Make, **datasets: str) -> Moments:
     random = np.random.default_rng(0)
-    held = {name: {s: random.normal(size=(6, DIMS.get(s, 2))) for s in spaces} for name, spaces in datasets.items()}
+    held = {
+        name: {s: random.normal(size=(6, DIMS.get(s, 2))) for s in spaces}
+        for name, spaces in datasets.items()
+    }
     return fit_data(held).moments
 
 
@@ -60,7 +63,9 @@ def test_score_is_the_mean_of_the_cosines_in_both_spaces() -> None:
     chain = small_chain()
     a, c = rows(1, "a", 6), rows(2, "c", 7)
     x, y = (a.double() - chain.means["a"]).numpy(), (c.double() - chain.means["c"]).numpy()
-    expected = (cosines(x @ chain.maps["a", "c"].numpy(), y) + cosines(x, y @ chain.maps["c", "a"].numpy())) / 2
+    expected = (
+        cosines(x @ chain.maps["a", "c"].numpy(), y) + cosines(x, y @ chain.maps["c", "a"].numpy())
+    ) / 2
     scores = chain.score("a", a, "c", c)
     assert scores.dtype == torch.float32
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -75,7 +80,9 @@ def test_score_does_not_depend_on_which_space_comes_first() -> None:
 def test_a_space_scores_against_itself_by_cosine() -> None:
     chain = small_chain()
     x = (rows(1, "a", 6).double() - chain.means["a"]).numpy()
-    np.testing.assert_allclose(chain.score("a", rows(1, "a", 6), "a", rows(1, "a", 6)), cosines(x, x), atol=1e-6)
+    np.testing.assert_allclose(
+        chain.score("a", rows(1, "a", 6), "a", rows(1, "a", 6)), cosines(x, x), atol=1e-6
+    )
 
 
 def test_no_rows_give_no_scores() -> None:
@@ -97,7 +104,10 @@ def test_a_pair_without_a_route_is_an_error() -> None:
 
 def test_a_space_that_was_never_paired_is_an_error() -> None:
     chain = small_chain()
-    for use in (lambda: chain.embed("e", torch.ones(2, 2)), lambda: chain.score("a", rows(1, "a", 2), "e", torch.ones(2, 2))):
+    for use in (
+        lambda: chain.embed("e", torch.ones(2, 2)),
+        lambda: chain.score("a", rows(1, "a", 2), "e", torch.ones(2, 2)),
+    ):
         with pytest.raises(NoPathError) as error:
             use()
         assert "'e'" in str(error.value.where)
@@ -108,7 +118,8 @@ def test_restored_from_json_and_tensors_exactly() -> None:
     restored = Chain.restore(json.loads(json.dumps(chain.config())), chain.tensors())
     assert restored.config() == chain.config()
     assert torch.equal(
-        restored.score("a", rows(1, "a", 6), "c", rows(2, "c", 7)), chain.score("a", rows(1, "a", 6), "c", rows(2, "c", 7))
+        restored.score("a", rows(1, "a", 6), "c", rows(2, "c", 7)),
+        chain.score("a", rows(1, "a", 6), "c", rows(2, "c", 7)),
     )
     assert torch.equal(restored.embed("c", rows(2, "c", 7)), chain.embed("c", rows(2, "c", 7)))
 
@@ -139,6 +150,15 @@ def test_a_targets_best_route_is_taken_both_ways(fit_data: Make) -> None:
     assert routes["c", "a"] == ("c", "b", "a")
     assert routes["a", "b"] == ("a", "b")
     assert all_routes(moments, [("a", "c")], {})["a", "c"] == ("a", "c")
+
+
+def test_a_fit_serves_its_targets_both_ways_and_the_hub(fit_data: Make) -> None:
+    moments = moments_of(fit_data, d1="ab", d2="bc", d3="cd")
+    every = all_routes(moments, (), {})
+    assert wanted_routes(moments, (), {}) == every
+    wanted = wanted_routes(moments, [("a", "c"), ("b", "d")], {})
+    assert wanted.keys() == {("a", "c"), ("c", "a"), ("b", "d"), ("d", "b"), ("b", "c"), ("d", "c")}
+    assert all(every[pair] == route for pair, route in wanted.items())
 
 
 def test_the_hub_is_the_first_targets_goal(fit_data: Make) -> None:

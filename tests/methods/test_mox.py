@@ -58,7 +58,8 @@ def test_a_chain_is_the_product_of_its_hops(fit_data: Make) -> None:
     rows = {"d1": noisy(4, 30, "ab"), "d2": noisy(5, 25, "bc"), "d3": noisy(6, 40, "cd")}
     tensors = LITERAL.fit(fit_data(rows)).tensors()
     factors = [
-        np.linalg.pinv(centred(rows[d])[p]) @ centred(rows[d])[q] for d, p, q in (("d1", *"ab"), ("d2", *"bc"), ("d3", *"cd"))
+        np.linalg.pinv(centred(rows[d])[p]) @ centred(rows[d])[q]
+        for d, p, q in (("d1", *"ab"), ("d2", *"bc"), ("d3", *"cd"))
     ]
     np.testing.assert_allclose(tensors["a/to/d"], factors[0] @ factors[1] @ factors[2], atol=1e-5)
     np.testing.assert_allclose(tensors["b/to/d"], factors[1] @ factors[2], atol=1e-5)
@@ -78,7 +79,12 @@ def test_the_order_of_rows_does_not_matter(fit_data: Make, method: Mox) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [LITERAL, Mox(transition_strength=1e-9, head_ridge=1e-9), Mox(transition="rank", transition_strength=6, head_ridge=0.0)]
+    "method",
+    [
+        LITERAL,
+        Mox(transition_strength=1e-9, head_ridge=1e-9),
+        Mox(transition="rank", transition_strength=6, head_ridge=0.0),
+    ],
 )
 def test_recovers_exactly_where_the_target_is_linear_in_the_pivot(
     fit_data: Make, tensor: Tensor, plain_mrr: MRR, method: Mox
@@ -144,7 +150,9 @@ def test_the_trap_is_avoided_by_default(fit_data: Make, tensor: Tensor, plain_mr
 
 def test_rank_cut_keeps_the_leading_directions(fit_data: Make) -> None:
     first, second = noisy(9, 60, "ab"), noisy(10, 50, "bc")
-    fitted = Mox(transition="rank", transition_strength=2, head_ridge=0.0).fit(fit_data({"d1": first, "d2": second}))
+    fitted = Mox(transition="rank", transition_strength=2, head_ridge=0.0).fit(
+        fit_data({"d1": first, "d2": second})
+    )
     a1, b1 = (centred(first)[s] for s in "ab")
     b2, c2 = (centred(second)[s] for s in "bc")
     u, s, vt = np.linalg.svd(b2, full_matrices=False)

@@ -51,7 +51,11 @@ def test_embed_is_in_the_space_of_the_targets_goal(fit_data: Make, datasets: Any
     fitted = RidgeChain(ridge=0.3).fit(fit_data(datasets), targets=[("a", "c")])
     rows = datasets["d0"]["a"][:5]
     mean = np.concatenate([datasets[d]["a"] for d in ("d0",)]).mean(0)
-    carried = (rows - mean) @ sklearn_map(datasets["d0"], "a", "b", 0.3) @ sklearn_map(datasets["d1"], "b", "c", 0.3)
+    carried = (
+        (rows - mean)
+        @ sklearn_map(datasets["d0"], "a", "b", 0.3)
+        @ sklearn_map(datasets["d1"], "b", "c", 0.3)
+    )
     expected = carried / np.linalg.norm(carried, axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.embed("a", tensor(rows)), expected, atol=1e-5)
     for space, dim in SPACES.items():
@@ -81,7 +85,9 @@ def test_every_hop_gets_its_own_ridge(fit_data: Make) -> None:
     assert fitted.chosen["b", "c"] > 10 * fitted.chosen["a", "b"]
 
 
-def test_recovers_an_exact_linear_chain(fit_data: Make, tensor: Tensor, plain_mrr: Callable[[Any], float]) -> None:
+def test_recovers_an_exact_linear_chain(
+    fit_data: Make, tensor: Tensor, plain_mrr: Callable[[Any], float]
+) -> None:
     random = np.random.default_rng(0)
     first, second = random.normal(size=(6, 6)), random.normal(size=(6, 6))
     a, b = random.normal(size=(40, 6)), random.normal(size=(40, 6))
@@ -111,7 +117,9 @@ def test_fit_leaves_the_method_as_it_was(fit_data: Make, datasets: Any) -> None:
 
 def test_two_rows_per_data_set_with_a_given_ridge(fit_data: Make, tensor: Tensor) -> None:
     random = np.random.default_rng(0)
-    data = fit_data({name: {s: random.normal(size=(2, 5)) for s in pair} for name, pair in (("d1", "ab"), ("d2", "bc"))})
+    data = fit_data(
+        {name: {s: random.normal(size=(2, 5)) for s in pair} for name, pair in (("d1", "ab"), ("d2", "bc"))}
+    )
     fitted = RidgeChain(ridge=0.1).fit(data)
     assert torch.isfinite(fitted.score("a", torch.ones(3, 5), "c", torch.ones(2, 5))).all()
     with pytest.raises(SelectionError, match="too few"):

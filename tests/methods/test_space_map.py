@@ -56,7 +56,8 @@ def test_pooled_mean_is_the_mean_of_all_rows_that_have_the_space(fit_data: Make)
     first, second = random.normal(size=(30, 3)), 5 + random.normal(size=(7, 3))
     mask = np.arange(7) < 4
     data = fit_data(
-        {"d1": {"a": first}, "d2": {"a": second, "b": random.normal(size=(7, 2))}}, present={"d2": {"a": mask}}
+        {"d1": {"a": first}, "d2": {"a": second, "b": random.normal(size=(7, 2))}},
+        present={"d2": {"a": mask}},
     )
     expected = np.concatenate([first, second[mask]]).mean(0)
     np.testing.assert_allclose(pooled_means(data.moments)["a"], expected, atol=1e-6)

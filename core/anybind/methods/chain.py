@@ -73,7 +73,10 @@ class Chain:
         if space == goal:
             return rows
         if (space, goal) not in self.maps:
-            raise NoPathError("the binder was fitted without a route between two spaces", where=f"{space!r} to {goal!r}")
+            raise NoPathError(
+                "the binder was fitted without a route between two spaces", where=f"{space!r} to {goal!r}",
+                hint="fit with this pair among the targets",
+            )  # fmt: skip
         return rows @ self.maps[space, goal]
 
 
@@ -93,7 +96,9 @@ def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, 
     return chosen
 
 
-def wanted_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]) -> dict[Pair, Route]:
+def wanted_routes(
+    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+) -> dict[Pair, Route]:
     """The routes a fit must serve: both directions of every target, and from every space to the hub.
 
     Without targets these are all there are.

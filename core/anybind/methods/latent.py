@@ -174,7 +174,7 @@ def log_likelihood(model: LatentModel, groups: Sequence[Group]) -> float:
     total = 0.0
     for g in groups:
         loading = torch.cat([model.loadings[s] for s in g.spaces])
-        covariance = loading @ loading.T + torch.block_diag(*[model.noise[s] for s in g.spaces])
+        covariance = loading @ loading.T + torch.block_diag(*[model.noise[s] for s in g.spaces])  # type: ignore[no-untyped-call]
         factor = cholesky(covariance, f"covariance of spaces {', '.join(g.spaces)}")
         logdet = 2 * factor.diagonal().log().sum()
         trace = torch.cholesky_solve(g.covariance, factor).diagonal().sum()

@@ -19,6 +19,7 @@ def cholesky(matrix: torch.Tensor, name: str) -> torch.Tensor:
     Raises:
         SelectionError: the matrix is singular; ``name`` says which it is.
     """
+    factor: torch.Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed or not torch.isfinite(factor).all():
         raise SelectionError(

@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, wanted_routes, new_chain
+from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
 from anybind.methods.hops import fit_hop
 
 
@@ -104,7 +105,7 @@ class _Transitions:
 
     def along(self, route: Route) -> torch.Tensor | None:
         """The product of transitions along a route; None for a route of one space."""
-        hops = list(zip(route, route[1:], strict=False))
+        hops = list(pairwise(route))
         return reduce(torch.matmul, [self._transition(*hop) for hop in hops]) if hops else None
 
     def _transition(self, p: str, q: str) -> torch.Tensor:

@@ -4,9 +4,10 @@ Use it by default: it joins any number of spaces and data sets (chains, loops, s
 corrects for the noise of the pivot's embeddings, and needs moments only.
 
 Model and EM: ``anybind.methods.latent``. Rows become Gaussian Nyström features (``anybind.input_maps``;
-``kernel: linear`` leaves them out), are centred per data set and reduced to their ``dims`` leading directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the
-edges that exist. Cost of a fit: one eigendecomposition per space (d^3), then EM at (sum of dims)^2 * rank
-per step and data set.
+``kernel: linear`` leaves them out), are centred per data set and reduced to their ``dims`` leading
+directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the edges that exist.
+Cost of a fit: one eigendecomposition per space (d^3), then EM at (sum of dims)^2 * rank per step and data
+set.
 
 The similarity of a pair uses canonical directions u, v of the two posterior means with correlations rho:
 ``llr`` is the log-odds that both show the same item,
@@ -138,7 +139,7 @@ class PCCA:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Per space: mean (d,), map (d, r) to the posterior mean, and its covariance (r, r)."""
-        result = {}
+        result: dict[str, torch.Tensor] = {}
         for space, linear in self.spaces.items():
             result |= linear.tensors(space)
             result[f"{space}/reliability"] = self.reliability[space]
@@ -192,7 +193,7 @@ class _Judge:
         self.edges = data.moments.edges()
         self.by_rows = set(data.moments.datasets) <= set(data.samples)
         self.folds = selection_folds(data, self.edges, limit=_SELECTION_FOLDS, by_rows=self.by_rows)
-        self._starts: dict[int, tuple[Start, Sequence[Group]]] = {}
+        self._starts: dict[int, tuple[Start, list[Group]]] = {}
         self._known: dict[tuple[int, float, int], float] = {}
 
     def __call__(self, rank: int, shrinkage: float, fold: int) -> float:

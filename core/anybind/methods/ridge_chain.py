@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, wanted_routes, new_chain
+from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
 from anybind.methods.hops import Hop, fit_hop
 
 
@@ -45,10 +46,10 @@ class RidgeChain:
             SelectionError: the ridge is "auto" and too few paired rows can be held out.
         """
         chosen_routes = wanted_routes(data.moments, targets, routes or {})
-        needed = sorted({hop for route in chosen_routes.values() for hop in zip(route, route[1:], strict=False)})
+        needed = sorted({hop for route in chosen_routes.values() for hop in pairwise(route)})
         hops: dict[Pair, Hop] = {hop: fit_hop(data, *hop, strength=self.ridge) for hop in needed}
         maps = {
-            pair: reduce(torch.matmul, [hops[hop].matrix for hop in zip(route, route[1:], strict=False)])
+            pair: reduce(torch.matmul, [hops[hop].matrix for hop in pairwise(route)])
             for pair, route in chosen_routes.items()
         }
         strengths = {hop: fitted.strength for hop, fitted in hops.items()}

@@ -187,7 +187,7 @@ class _Slice:
 
     def __init__(self, dataset: Dataset, rows: range) -> None:
         self.collection, self.modalities = dataset.collection, dataset.modalities
-        self.ids = [dataset.ids[i] for i in rows]
+        self.ids: Sequence[str] = [dataset.ids[i] for i in rows]
         groups: Sequence[str] | None = getattr(dataset, "groups", None)
         self.groups = None if groups is None else tuple(groups[i] for i in rows)
         self._dataset, self._rows = dataset, rows
