@@ -13,16 +13,8 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
 from anybind.errors import AnybindError, EvaluationError, ShapeError
-from anybind.retrieval import (
-    ROUNDING,
-    average_precision,
-    chance_average_precision,
-    chance_metrics,
-    metrics_from_ranks,
-    paired_ranks,
-    ranks_by_chunks,
-    ranks_from_scores,
-)
+from anybind.retrieval import ROUNDING, average_precision, paired_ranks, ranks_by_chunks, ranks_from_scores
+from anybind.retrieval_metrics import chance_average_precision, chance_metrics, metrics_from_ranks
 
 
 def _mean_rank(row: list[float], own: int) -> float:

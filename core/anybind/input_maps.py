@@ -17,7 +17,7 @@ from anybind.errors import ArtifactError
 
 _ROWS_AT_ONCE = 4096
 _SMALLEST_EIGENVALUE = 1e-8
-# Rows whose squared distance is below this share of their mean square differ by the rounding of float32 only.
+# Rows whose variance is below this share of their mean square differ by the rounding of float32 only.
 _ROUNDING = 1e-13
 
 
@@ -132,10 +132,10 @@ def kernel_map(landmarks: torch.Tensor, width: float) -> KernelMap | None:
         return None
     rows = landmarks.to(torch.float64)
     distances = squared_distances(rows, rows)
-    rounding = _ROUNDING * float(rows.square().sum(1).mean())
-    apart = distances[distances > max(float(distances.max()) * 1e-12, rounding)]
-    if not len(apart):
+    # the mean squared distance is twice the variance
+    if float(distances.mean()) / 2 <= _ROUNDING * float(rows.square().sum(1).mean()):
         return None
+    apart = distances[distances > distances.max() * 1e-12]
     gamma = width / float(apart.median())
     values, vectors = torch.linalg.eigh(torch.exp(-gamma * distances))
     kept = values > values[-1] * _SMALLEST_EIGENVALUE

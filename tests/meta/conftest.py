@@ -37,6 +37,7 @@ LAYERS = {
     "anybind.objectives": 4,
     "anybind.progress": 4,
     "anybind.retrieval": 4,
+    "anybind.retrieval_metrics": 4,
     "anybind.store": 4,
     "anybind.array_input": 5,
     "anybind.bridging": 5,

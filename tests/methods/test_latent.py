@@ -1,4 +1,4 @@
-"""latent: EM for the low-rank model with missing blocks, against row-wise EM, densities, CCA and known truth."""
+"""latent: EM for the low-rank model with missing blocks, against row-wise EM, densities, CCA, known truth."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def paired() -> tuple[Array, Array]:
 
 
 def test_two_paired_spaces_converge_to_classical_cca(paired: tuple[Array, Array]) -> None:
-    """Bach & Jordan (2005), theorem 2: the maximum-likelihood model has the sample's canonical correlations."""
+    """Bach & Jordan (2005), theorem 2: the likeliest model has the sample's canonical correlations."""
     moments = Moments({"a": 4, "b": 3}, folds=1)
     rows = {s: torch.tensor(x) for s, x in zip("ab", paired, strict=True)}
     moments.update("d", rows, torch.zeros(300, dtype=torch.long))

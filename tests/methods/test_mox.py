@@ -45,7 +45,7 @@ def test_the_map_is_that_of_equation_8(fit_data: Make) -> None:
 
 
 def test_the_pseudo_embeddings_read_by_columns_are_the_same_transposed(fit_data: Make) -> None:
-    """Eq. 7 with samples as columns, C2' (B2')^+ B1', is Eq. 8 with samples as rows, B1 B2^+ C2, transposed."""
+    """Eq. 7 with samples as columns, C2' (B2')^+ B1', is Eq. 8 with samples as rows, transposed."""
     first, second = noisy(2, 30, "ab"), noisy(3, 25, "bc")
     b1 = centred(first)["b"]
     b2, c2 = (centred(second)[s] for s in "bc")
@@ -172,7 +172,8 @@ def test_chosen_strengths_are_told(fit_data: Make) -> None:
     fitted = Mox().fit(fit_data({"d1": noisy(13, 60, "ab"), "d2": noisy(14, 60, "bc")}))
     assert fitted.chosen is not None
     assert fitted.chosen.keys() == {
-        *(f"head {a} to {b}" for a in "abc" for b in "abc" if a != b), "transition b to c", "transition b to a",
+        *(f"head {a} to {b}" for a in "abc" for b in "abc" if a != b),
+        "transition b to c", "transition b to a",
     }  # fmt: skip
 
 

@@ -11,16 +11,14 @@ import torch
 
 from anybind.errors import EvaluationError, ShapeError, UnknownNameError
 from anybind.evaluation.bootstrap import bootstrap_intervals, check_resampling
-from anybind.retrieval import (
+from anybind.retrieval import DEFAULT_MEMORY_LIMIT, ROUNDING, paired_ranks
+from anybind.retrieval_metrics import (
     DEFAULT_KS,
-    DEFAULT_MEMORY_LIMIT,
-    ROUNDING,
     ChanceMetrics,
     RetrievalMetrics,
     chance_metrics,
     check_ks,
     metrics_from_ranks,
-    paired_ranks,
 )
 
 Vectors: TypeAlias = "torch.Tensor | np.ndarray[Any, Any]"

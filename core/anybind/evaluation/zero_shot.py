@@ -9,13 +9,8 @@ from typing import Any
 import torch
 
 from anybind.errors import EvaluationError, ShapeError
-from anybind.retrieval import (
-    ROUNDING,
-    average_precision,
-    chance_average_precision,
-    chance_metrics,
-    ranks_from_scores,
-)
+from anybind.retrieval import ROUNDING, average_precision, ranks_from_scores
+from anybind.retrieval_metrics import chance_average_precision, chance_metrics
 
 
 @dataclass(frozen=True)
