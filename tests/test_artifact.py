@@ -205,6 +205,23 @@ def test_on_a_full_disk_the_older_artifact_stays(
     anybind.Binder.from_pretrained(folder)
 
 
+def test_a_reader_never_sees_a_half_of_it(
+    original: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads, or whatever kills the writer, between two moves: there is no config.json then."""
+    real, seen = os.replace, []
+
+    def watched(source: Path, target: Path) -> None:
+        real(source, target)
+        seen.append((folder / CONFIG).exists())
+
+    monkeypatch.setattr(artifact.os, "replace", watched)
+    write_again(original, folder, **{"README.md": "# new"})
+    assert seen == [False] * (len(seen) - 1) + [True]
+    assert len(seen) == 8, "five files out, three in"
+    assert read_artifact(folder).texts == {"README.md": "# new"}
+
+
 def test_when_nothing_can_be_moved_back_nothing_is_deleted(
     original: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

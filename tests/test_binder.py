@@ -587,9 +587,11 @@ def test_a_modality_of_two_spaces_or_none_is_refused(binder: Binder) -> None:
     assert "did you mean 'audio'?" in str(caught.value.hint)
 
 
-def test_a_modality_without_a_declared_kind_is_found_by_itself() -> None:
-    binder = with_captions(caption_space(modality="text", kind=None))
-    assert binder.encode("red cat", modality="text").shape == (4,)
+@pytest.mark.parametrize("modality", ["text", "recipe"])
+def test_a_modality_without_a_declared_kind_is_the_one_that_is_known(modality: str) -> None:
+    """Recipes are in the catalogue as a kind of text."""
+    binder = with_captions(caption_space(modality=modality, kind=None))
+    assert binder.encode("red cat", modality=modality).shape == (4,)
 
 
 def test_what_cannot_be_encoded_is_said(speaking: Binder, binder: Binder) -> None:

@@ -65,12 +65,14 @@ class Start:
         values: (D,) eigenvalues, descending.
         vectors: (D, D) eigenvectors of all spaces stacked.
         columns: Space -> its rows in ``vectors``.
-        roots: Space -> (d, d) root of its shrunk covariance.
+        own: Space -> (d, d) its shrunk covariance.
+        roots: Space -> (d, d) the root of that.
     """
 
     values: torch.Tensor
     vectors: torch.Tensor
     columns: Mapping[str, slice]
+    own: Mapping[str, torch.Tensor]
     roots: Mapping[str, torch.Tensor]
 
     @classmethod
@@ -82,7 +84,7 @@ class Start:
         own = {s: shrunk(c, rows[s], _START_SHRINKAGE * len(c)) for s, c in own.items()}
         joined, columns = _whitened_joint(groups, spaces, own)
         values, vectors = symmetric_eigh(joined)
-        return cls(values.flip(0), vectors.flip(1), columns, {s: matrix_root(c) for s, c in own.items()})
+        return cls(values.flip(0), vectors.flip(1), columns, own, {s: matrix_root(c) for s, c in own.items()})
 
     def model(self, rank: int) -> LatentModel:
         """The starting model of a rank, at most the sum of the spaces' dims."""
@@ -91,10 +93,10 @@ class Start:
         for space, root in self.roots.items():
             part = self.vectors[self.columns[space], :rank]
             part = part / part.norm(dim=0).clamp(min=_SMALLEST_SHARE) * strength
-            shares, axes = symmetric_eigh(part @ part.T)
-            rest = 1 - shares.clamp(0, _LARGEST_COMMUNALITY)
+            axes, lengths, _ = torch.linalg.svd(part, full_matrices=False)
+            shared = root @ axes
             loadings[space] = root @ part
-            noise[space] = root @ (axes * rest) @ axes.T @ root
+            noise[space] = self.own[space] - (shared * (lengths**2).clamp(0, _LARGEST_COMMUNALITY)) @ shared.T
         return LatentModel(loadings, noise)
 
 

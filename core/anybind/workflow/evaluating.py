@@ -79,16 +79,18 @@ def evaluate_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, seed:
     for index, entry in enumerate(entries):
         ids, vectors = true_pairs(graph, store, index, seed=seed)
 
-        def judged(scorer: Binder, pair: tuple[str, str] = entry.pair, rows: Any = vectors) -> PairResult:
-            return evaluate(scorer, rows, [pair])[0]
+        def judged(
+            scorer: Binder, pair: tuple[str, str] = entry.pair, rows: Any = vectors, items: Any = ids
+        ) -> PairResult:
+            return evaluate(scorer, rows, [pair], ids=items)[0]
 
-        oracle = fit_oracle(graph, store, index, seed=seed)
+        oracle = fit_oracle(graph, store, index, seed=seed, method=binder.method_name)
         results.append(
             EntryResult(
                 entry.pair, seed, binder.method_name, binder.fitted, judged(binder),
                 None if oracle is None else judged(oracle),
                 {name: judged(fitted[name]) for name in entry.baselines},
-                _leaked(graph, index, seed, ids),
+                _leaked(graph, index, seed, ids, trained=binder.training.seed),
             )
         )  # fmt: skip
     return results
@@ -114,12 +116,11 @@ def true_pairs(
     return ids, {name: vectors[rows] for name, (vectors, _) in read.items()}
 
 
-
-
-def _leaked(graph: Graph, entry: int, seed: int, ids: list[str]) -> int:
+def _leaked(graph: Graph, entry: int, seed: int, ids: list[str], *, trained: int) -> int:
+    """How many test items are in the training data of the seed the binder was fitted for."""
     collection = graph.open(graph.declaration.evaluate[entry].dataset, seed, "").collection
     seen: set[str] = set()
-    for dataset in graph.training(seed).values():
+    for dataset in graph.training(trained).values():
         if dataset.collection == collection:
             seen.update(dataset.ids)
     return len(seen.intersection(ids))

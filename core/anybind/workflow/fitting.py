@@ -45,38 +45,50 @@ def fit_graph(
     datasets = graph.training(seed)
     require_extracted(graph, store, datasets)
     sources = [row_source(graph, store, name, dataset, runtime=runtime) for name, dataset in datasets.items()]
-    declared = graph.declaration.bind
     judged = tuple(entry.pair for entry in graph.declaration.evaluate)
-    targets = None if declared.targets == "all" else tuple(dict.fromkeys((*graph.targets, *judged)))
-    chosen = method or declared.method
-    own_options = declared.options if chosen == declared.method else {}
+    everything = graph.declaration.bind.targets == "all"
+    targets = None if everything else tuple(dict.fromkeys((*graph.targets, *judged)))
+    chosen = method or graph.declaration.bind.method
     try:
-        return _fit(graph, sources, chosen, own_options if options is None else options, targets, seed, runtime)
+        return _fit(graph, sources, chosen, options, targets, seed, runtime)
     except NoPathError as error:
-        raise _explained(error, graph, targets or ()) from error
+        raise _explained(error, graph) from error
 
 
-def fit_oracle(graph: Graph, store: EmbeddingStore, entry: int, *, seed: int) -> Binder | None:
-    """The declared method fitted on true pairs of an ``evaluate:`` entry; None if it names no oracle."""
+def fit_oracle(graph: Graph, store: EmbeddingStore, entry: int, *, seed: int, method: str) -> Binder | None:
+    """A method fitted on true pairs of an ``evaluate:`` entry; None if it names no oracle.
+
+    Raises:
+        DataError: the true pairs have not been extracted.
+        NoPathError: none of them holds both spaces.
+    """
     use = graph.declaration.evaluate[entry]
     if use.oracle is None:
         return None
-    dataset = graph.open(use.oracle, seed, f"evaluate[{entry}].oracle")
-    spaces = [graph.spaces[name] for name in use.pair]
-    sources = [row_source(graph, store, "oracle", dataset, spaces)]
-    declared = graph.declaration.bind
-    return _fit(graph, sources, declared.method, declared.options, [use.pair], seed, None)
+    label = f"evaluate[{entry}].oracle"
+    dataset = graph.open(use.oracle, seed, label)
+    require_extracted(graph, store, {label: dataset})
+    source = row_source(graph, store, label, dataset, [graph.spaces[name] for name in use.pair])
+    try:
+        return _fit(graph, [source], method, None, [use.pair], seed, None)
+    except NoPathError as error:
+        error.where, error.hint = f"{graph.path}: {label}", "name a data set whose rows hold both spaces"
+        raise
 
 
 def _fit(
     graph: Graph,
     sources: Sequence[RowSource],
     method: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None,
     targets: Sequence[Pair] | None,
     seed: int,
     runtime: Runtime | None,
 ) -> Binder:
+    """Fit a method; without options it has the declared ones if it is the declared method, else its defaults."""
+    declared = graph.declaration.bind
+    if options is None and method == declared.method:
+        options = declared.options
     infos = {name: space_info(graph, space) for name, space in graph.spaces.items()}
     texts = {GRAPH: graph.declaration.text}
     return fit_sources(
@@ -85,18 +97,20 @@ def _fit(
     )  # fmt: skip
 
 
-def _explained(error: NoPathError, graph: Graph, targets: Sequence[Pair]) -> NoPathError:
+def _explained(error: NoPathError, graph: Graph) -> NoPathError:
     """The plan over the whole graph tells more than the one over paired rows alone."""
-    for a, b in targets:
-        plan = graph.plan(a, b)
-        if not plan.paths:
-            return NoPathError(error.what, plan=plan, where=graph.path, got=plan.reason,
-                               hint="; ".join(edge.describe() for edge in plan.missing) or error.hint)  # fmt: skip
-        if any(edge.kind == "shared-space" for path in plan.paths for hop in path.hops for edge in hop.edges):
-            return NoPathError(
-                error.what, plan=plan, where=f"{graph.path}: target {a} - {b}",
-                got="a route through a space that two encoders share, without rows that pair them",
-                expected="a route of data sets: binder methods fit on paired rows",
-                hint="add a data set that pairs the two encoders' modalities",
-            )  # fmt: skip
+    if error.plan is None:
+        return error
+    plan = graph.plan(error.plan.start, error.plan.goal)
+    where = f"{graph.path}: target {plan.start} - {plan.goal}"
+    if not plan.paths:
+        return NoPathError(error.what, plan=plan, where=where, got=plan.reason,
+                           hint="; ".join(edge.describe() for edge in plan.missing) or error.hint)  # fmt: skip
+    if any(edge.kind == "shared-space" for path in plan.paths for hop in path.hops for edge in hop.edges):
+        return NoPathError(
+            error.what, plan=plan, where=where,
+            got="a route through a space that two encoders share, without rows that pair them",
+            expected="a route of data sets: binder methods fit on paired rows",
+            hint="add a data set that pairs the two encoders' modalities",
+        )  # fmt: skip
     return error

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anybind.bridge_plan import BridgePlan, Edge, expected_quality
+from anybind.bridge_plan import BridgePlan, Edge, EdgeKind, expected_quality
 from anybind.declaration import DatasetUse, Declaration, load_declaration
 from anybind.errors import DataError, UnknownNameError
 from anybind.graph import BridgeGraph
@@ -117,14 +117,19 @@ class Graph:
         return plan if plan.paths else bridge.plan(start, goal, k=k, candidates=self._known_edges())
 
     def _dataset_edges(self) -> Iterator[Edge]:
+        again: dict[tuple[str, str, str], set[str]] = {}
         for name, dataset in self.training(self.declaration.seeds[0]).items():
             for a, b in combinations(self.spaces_in(dataset), 2):
-                again = a.modality == b.modality
-                yield Edge(
-                    a.name, b.name, kind="re-encoding" if again else "dataset",
-                    name=dataset.collection if again else name, pairs=len(dataset),
-                    quality=expected_quality(len(dataset), a.dim, b.dim), evidence="pair counts",
-                )  # fmt: skip
+                if a.modality != b.modality:
+                    yield self._edge(a.name, b.name, "dataset", name, len(dataset))
+                else:  # an item counts once, however many data sets of its collection hold it
+                    again.setdefault((a.name, b.name, dataset.collection), set()).update(dataset.ids)
+        for (one, other, collection), ids in again.items():
+            yield self._edge(one, other, "re-encoding", collection, len(ids))
+
+    def _edge(self, a: str, b: str, kind: EdgeKind, name: str, pairs: int) -> Edge:
+        quality = expected_quality(pairs, self.spaces[a].dim, self.spaces[b].dim)
+        return Edge(a, b, kind=kind, name=name, pairs=pairs, quality=quality, evidence="pair counts")
 
     def _shared_edges(self) -> Iterator[Edge]:
         towers = {name: self.registry.encoder(space.encoder).spec.shared_space for name, space in self.spaces.items()}
@@ -148,9 +153,13 @@ class Graph:
 
 
 def resolved_paths(options: Mapping[str, Any], specs: Mapping[str, OptionSpec], folder: Path) -> dict[str, Any]:
-    """The options with relative paths made relative to ``folder``: where the graph YAML lies."""
+    """The options with relative paths made absolute, from ``folder``: where the graph YAML lies.
+
+    Absolute, because an encoder's options are part of what names its vectors in a store: the same text in
+    another current folder is another file.
+    """
     return {
-        name: str(folder / value) if specs[name].type == "path" and isinstance(value, str) else value
+        name: str(folder.resolve() / value) if specs[name].type == "path" and isinstance(value, str) else value
         for name, value in options.items()
     }
 
@@ -178,7 +187,9 @@ def plan_catalogue(a: str, b: str, *, registry: Registry | None = None, k: int =
 
 def _catalogue_edges(registry: Registry) -> Iterator[tuple[str, str, Edge]]:
     for name, known in registry.catalogue.datasets.items():
-        for a, b in combinations(known.modalities, 2):
+        if known.pairs == 0:  # all that it holds is single
+            continue
+        for a, b in combinations(dict.fromkeys(known.modalities), 2):
             quality = expected_quality(known.pairs or 1, _TYPICAL_DIM, _TYPICAL_DIM)
             evidence = "pair counts" if known.pairs else "taking one pair, the count is not known"
             yield a, b, Edge(a, b, kind="dataset", name=name, pairs=known.pairs, quality=quality, evidence=evidence)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anybind.artifact import METRICS
-from anybind.errors import UsageError
+from anybind.errors import AnybindError, UsageError
 from anybind.evaluation import bootstrap_intervals, paired_difference
 from anybind.store import EmbeddingStore
+from anybind.store.files import write_whole
 from anybind.workflow.evaluating import EntryResult, evaluate_graph
 from anybind.workflow.fitting import fit_graph
 from anybind.workflow.graph import Graph, load_graph
@@ -101,6 +102,8 @@ def run(
     chosen = tuple(seeds) if seeds is not None else opened.declaration.seeds
     if not chosen:
         raise UsageError("a run needs at least one seed", got="none", expected="for example --seeds 0,1,2")
+    with _writing(target):  # before the work begins
+        target.mkdir(parents=True, exist_ok=True)
     say = echo or (lambda _: None)
     clock = _Clock()
     say(f"extracting into {vectors.root}")
@@ -128,8 +131,7 @@ def summary(entries: Sequence[EntryResult]) -> dict[str, Any]:
     mrr = [entry.result.mrr for entry in entries]
     baselines = {name: [entry.baselines[name].mrr for entry in entries] for name in first.baselines}
     oracle = [entry.oracle.mrr for entry in entries if entry.oracle is not None]
-    ranks = torch.cat([entry.result.reciprocal_ranks for entry in entries])
-    interval = bootstrap_intervals(ranks[:, None], n_boot=1000, seed=0, confidence=0.95)[0]
+    interval = bootstrap_intervals(_by_item(entries)[:, None], n_boot=1000, seed=0, confidence=0.95)[0]
     return {
         "pair": list(first.pair),
         "method": first.method,
@@ -148,6 +150,15 @@ def summary(entries: Sequence[EntryResult]) -> dict[str, Any]:
     }
 
 
+def _by_item(entries: Sequence[EntryResult]) -> torch.Tensor:
+    """(items,) mean reciprocal rank of every test item: one that two seeds test is not two items."""
+    found: dict[str, list[float]] = {}
+    for entry in entries:
+        for item, value in zip(entry.result.ids or (), entry.result.reciprocal_ranks.tolist(), strict=True):
+            found.setdefault(item, []).append(value)
+    return torch.tensor([fmean(values) for values in found.values()], dtype=torch.float64)
+
+
 def _difference(mrr: list[float], baselines: dict[str, list[float]]) -> dict[str, Any] | None:
     if not baselines or len(mrr) < 2:
         return None
@@ -163,11 +174,22 @@ def _write(result: RunResult, store: EmbeddingStore) -> None:
     content = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
     result.binder.texts[METRICS] = content
     result.binder.save_pretrained(result.out / "artifact")
-    partial = result.out / f".{METRICS}.tmp"
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, result.out / METRICS)
+    with _writing(result.out / METRICS):
+        write_whole(result.out, {METRICS: content.encode()}, uuid.uuid4().hex)
     page = result.out / "report.html"
-    write_run_page(page, result.graph, store, result.binder, result.results, result.seeds[0])
+    write_run_page(page, result.graph, store, result.binder, result.results, result.seeds)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn an OSError in the block into an AnybindError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise AnybindError(
+            "the results cannot be written", where=path, got=error.strerror or error,
+            hint="free some space or choose another folder; what was there before is kept",
+        ) from error  # fmt: skip
 
 
 class _Clock:

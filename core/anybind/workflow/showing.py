@@ -22,22 +22,28 @@ _WIDELY_KNOWN = "en"
 
 
 def write_run_page(
-    path: Path, graph: Graph, store: EmbeddingStore, binder: Binder, results: Sequence[Mapping[str, Any]], seed: int
+    path: Path,
+    graph: Graph,
+    store: EmbeddingStore,
+    binder: Binder,
+    results: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
 ) -> Path:
     """Write the page of a run.
 
     Args:
         path: Where.
-        graph, store, binder: What was run; the binder of ``seed``.
+        graph, store, binder: What was run; the binder of the first seed.
         results: The summaries over all seeds.
-        seed: The seed whose test rows are shown.
+        seeds: The seeds that were run; test rows of the first one are shown.
     """
+    seed = seeds[0]
     entries = graph.declaration.evaluate
     gallery = _gallery(graph, store, binder, seed) if entries else []
     datasets = [*graph.training(seed).values(), *(graph.open(e.dataset, seed, "evaluate") for e in entries)]
     credits = dict.fromkeys(str(d.attribution) for d in datasets if getattr(d, "attribution", None))  # type: ignore[attr-defined]
     facts = {
-        "Graph": str(graph.path), "Method": binder.method_name, "Seeds": ", ".join(map(str, graph.declaration.seeds)),
+        "Graph": str(graph.path), "Method": binder.method_name, "Seeds": ", ".join(map(str, seeds)),
         "Queries shown": f"seed {seed}, evenly spaced in the order of their ids", "anybind": installed_version(),
     }  # fmt: skip
     return write_page(path, title=graph.name, bridge=graph.bridge(), plans=_plans(graph), results=results,
