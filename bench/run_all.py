@@ -13,6 +13,7 @@ import torch
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 README = HERE.parent / "README.md"
+MORE = "Speed and memory are in [docs/benchmarks.md](docs/benchmarks.md)."
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 SECTIONS = (
     ("emoji.py", "Picture ↔ Japanese text through English (emoji)"),
@@ -47,7 +48,7 @@ def _show_in_readme(table: str) -> None:
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END, 1)[1]
-    README.write_text(f"{before}{BEGIN}{table.strip()}\n{END}{after}", encoding="utf-8")
+    README.write_text(f"{before}{BEGIN}{table.strip()}\n\n{MORE}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

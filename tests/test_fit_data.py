@@ -53,6 +53,12 @@ def test_folds_are_the_same_on_every_machine() -> None:
     assert [fold_of("cat.png", seed, 5) for seed in range(5)] == [1, 2, 0, 0, 4]
 
 
+def test_any_text_is_an_id() -> None:
+    ids = ["", " ", "a\nb", "\x00", "\udcff.png", "x" * 10**5]
+    data = collect([array_source("d", {"a": normal(0, 6, 2), "b": normal(1, 6, 2)}, ids=ids)])
+    assert sorted(ids) == list(data.samples["d"].ids)
+
+
 def test_folds_share_the_ids_out_evenly() -> None:
     counts = Counter(fold_of(f"row {i}", 0, 5) for i in range(5000))
     assert sorted(counts) == [0, 1, 2, 3, 4]

@@ -95,7 +95,8 @@ class FitData:
 
 def fold_of(name: str, seed: int, folds: int) -> int:
     """The fold of an id (or group); the same on every machine and for every data set that holds it."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+    # surrogates stand in names of files that are no UTF-8
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little") % folds
 
 

@@ -73,9 +73,7 @@ class Truth:
     ``reliability`` sets how much of a space's variance its r latent directions explain.
     """
 
-    def __init__(
-        self, seed: int, dims: Mapping[str, int], rank: int, reliability: float | Mapping[str, float] = 0.5
-    ):
+    def __init__(self, seed: int, dims: Mapping[str, int], rank: int, reliability: float | Mapping[str, float] = 0.5):
         random = np.random.default_rng(seed)
         shares = reliability if isinstance(reliability, Mapping) else dict.fromkeys(dims, reliability)
         self.rank = rank
@@ -125,9 +123,7 @@ class World:
         shape = (self.LATENT, self.DIM)
         self.spectrum = np.arange(1, self.LATENT + 1) ** -0.35
         self.clusters = random.normal(size=(self.CLUSTERS, self.LATENT)) * self.spectrum
-        self.maps = {
-            s: unit * random.normal(size=shape) * random.uniform(0.5, 1, (self.LATENT, 1)) for s in "abc"
-        }
+        self.maps = {s: unit * random.normal(size=shape) * random.uniform(0.5, 1, (self.LATENT, 1)) for s in "abc"}
         self.warps = {s: unit * random.normal(size=shape) for s in "abc"}
         self.nuisance = {s: 2 * unit * random.normal(size=shape) for s in "abc"}
         self.offsets = {s: random.normal(size=self.DIM) for s in "abc"}
@@ -147,9 +143,7 @@ class World:
         """n paired rows of some spaces in one domain."""
         random, world = np.random.default_rng(seed), self.domains[domain]
         cluster = self.clusters[random.choice(self.CLUSTERS, n, p=world["weights"])]
-        z = (0.6 * cluster + random.normal(size=(n, self.LATENT)) * self.spectrum) * world["scale"] + world[
-            "shift"
-        ]
+        z = (0.6 * cluster + random.normal(size=(n, self.LATENT)) * self.spectrum) * world["scale"] + world["shift"]
         rows = {}
         for s in spaces:
             hidden = random.normal(size=(n, self.LATENT))
@@ -165,3 +159,10 @@ class World:
 def world() -> type[World]:
     """The class World: ``world(seed).draw(n, "ab", domain, seed)``."""
     return World
+
+
+@pytest.fixture
+def chain(truth: type[Truth]) -> tuple[Truth, dict[str, dict[str, Array]]]:
+    """(truth, rows of a chain a-b, b-c), 600 rows each."""
+    model = truth(0, {"a": 8, "b": 7, "c": 6}, rank=3, reliability=0.8)
+    return model, {"d1": model.draw(600, ["a", "b"], 1), "d2": model.draw(600, ["b", "c"], 2)}

@@ -34,10 +34,7 @@ def rows(seed: int, space: str, n: int) -> torch.Tensor:
 
 def moments_of(fit_data: Make, **datasets: str) -> Moments:
     random = np.random.default_rng(0)
-    held = {
-        name: {s: random.normal(size=(6, DIMS.get(s, 2))) for s in spaces}
-        for name, spaces in datasets.items()
-    }
+    held = {name: {s: random.normal(size=(6, DIMS.get(s, 2))) for s in spaces} for name, spaces in datasets.items()}
     return fit_data(held).moments
 
 
@@ -63,9 +60,7 @@ def test_score_is_the_mean_of_the_cosines_in_both_spaces() -> None:
     chain = small_chain()
     a, c = rows(1, "a", 6), rows(2, "c", 7)
     x, y = (a.double() - chain.means["a"]).numpy(), (c.double() - chain.means["c"]).numpy()
-    expected = (
-        cosines(x @ chain.maps["a", "c"].numpy(), y) + cosines(x, y @ chain.maps["c", "a"].numpy())
-    ) / 2
+    expected = (cosines(x @ chain.maps["a", "c"].numpy(), y) + cosines(x, y @ chain.maps["c", "a"].numpy())) / 2
     scores = chain.score("a", a, "c", c)
     assert scores.dtype == torch.float32
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -80,9 +75,7 @@ def test_score_does_not_depend_on_which_space_comes_first() -> None:
 def test_a_space_scores_against_itself_by_cosine() -> None:
     chain = small_chain()
     x = (rows(1, "a", 6).double() - chain.means["a"]).numpy()
-    np.testing.assert_allclose(
-        chain.score("a", rows(1, "a", 6), "a", rows(1, "a", 6)), cosines(x, x), atol=1e-6
-    )
+    np.testing.assert_allclose(chain.score("a", rows(1, "a", 6), "a", rows(1, "a", 6)), cosines(x, x), atol=1e-6)
 
 
 def test_no_rows_give_no_scores() -> None:

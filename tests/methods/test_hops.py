@@ -111,9 +111,7 @@ def test_a_source_that_does_not_vary_is_an_error(fit_data: Make, seed: int) -> N
 def test_little_noise_needs_little_regularisation_and_much_needs_much(fit_data: Make, kind: str) -> None:
     random = np.random.default_rng(0)
     z = random.normal(size=(120, 64))
-    clean = fit_data(
-        {"d": {"a": z, "b": z @ random.normal(size=(64, 64)) + 0.5 * random.normal(size=(120, 64))}}
-    )
+    clean = fit_data({"d": {"a": z, "b": z @ random.normal(size=(64, 64)) + 0.5 * random.normal(size=(120, 64))}})
     signal = random.normal(size=(120, 4))
     up = 3 * random.normal(size=(4, 64))
     noisy = fit_data(
@@ -180,9 +178,7 @@ def test_hop_score_is_the_same_table_from_either_side() -> None:
     a, b = torch.tensor(random.normal(size=(6, 5))), torch.tensor(random.normal(size=(7, 4)))
     for goal, mapped in ((None, (a @ matrix, b)), (target, (a @ matrix @ target, b @ target))):
         score = hop_score(matrix, "a", goal)
-        torch.testing.assert_close(
-            score("a", a, "b", b), torch.cosine_similarity(mapped[0][:, None], mapped[1], dim=2)
-        )
+        torch.testing.assert_close(score("a", a, "b", b), torch.cosine_similarity(mapped[0][:, None], mapped[1], dim=2))
         assert torch.equal(score("b", b, "a", a), score("a", a, "b", b).T)
 
 
@@ -205,9 +201,7 @@ def test_cosine_of_tiny_and_of_zero_rows() -> None:
     ),
     goal=st.integers(0, 7),
 )
-def test_routes_are_the_shortest_and_ties_go_by_name_from_the_goal(
-    edges: list[tuple[int, int]], goal: int
-) -> None:
+def test_routes_are_the_shortest_and_ties_go_by_name_from_the_goal(edges: list[tuple[int, int]], goal: int) -> None:
     named = [(f"d{i}", f"s{a}", f"s{b}") for i, (a, b) in enumerate(edges)]
     graph = nx.Graph([(a, b) for _, a, b in named])
     graph.add_node(f"s{goal}")

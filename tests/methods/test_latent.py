@@ -40,9 +40,7 @@ def random_model(seed: int, rank: int = 2) -> LatentModel:
     return LatentModel(loadings, {s: torch.tensor(r @ r.T / 4) for s, r in roots.items()})
 
 
-def patterned_rows(
-    seed: int, patterns: Mapping[str, Sequence[str]], n: int = 40
-) -> dict[str, list[dict[str, Array]]]:
+def patterned_rows(seed: int, patterns: Mapping[str, Sequence[str]], n: int = 40) -> dict[str, list[dict[str, Array]]]:
     """Data set -> rows; a row holds the spaces that its pattern (a text of space names) names."""
     random = np.random.default_rng(seed)
     mixing = {s: random.normal(size=(2, d)) for s, d in DIMS.items()}
@@ -60,9 +58,7 @@ def groups_of(rows: Mapping[str, list[dict[str, Array]]]) -> list[Group]:
     moments = Moments(DIMS, folds=1)
     for dataset, of_rows in rows.items():
         spaces = sorted({s for row in of_rows for s in row})
-        vectors = {
-            s: torch.tensor(np.stack([row.get(s, np.zeros(DIMS[s])) for row in of_rows])) for s in spaces
-        }
+        vectors = {s: torch.tensor(np.stack([row.get(s, np.zeros(DIMS[s])) for row in of_rows])) for s in spaces}
         present = {s: torch.tensor([s in row for row in of_rows]) for s in spaces}
         moments.update(dataset, vectors, torch.zeros(len(of_rows), dtype=torch.long), present)
     return moments.groups()
@@ -72,11 +68,7 @@ def centred(rows: Mapping[str, list[dict[str, Array]]]) -> list[dict[str, Array]
     """All rows, each space less its mean over its data set."""
     result = []
     for of_rows in rows.values():
-        means = {
-            s: np.mean([r[s] for r in of_rows if s in r], axis=0)
-            for s in SPACES
-            if any(s in r for r in of_rows)
-        }
+        means = {s: np.mean([r[s] for r in of_rows if s in r], axis=0) for s in SPACES if any(s in r for r in of_rows)}
         result += [{s: x - means[s] for s, x in row.items()} for row in of_rows]
     return result
 
@@ -86,9 +78,7 @@ LOOP = {"d1": ["ab"], "d2": ["bc"], "d3": ["ac"]}
 HOLES = {"d1": ["ab", "a", "abc", "b"], "d2": ["bc", "abc", "c"]}
 
 
-def naive_em_step(
-    model: LatentModel, rows: list[dict[str, Array]]
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def naive_em_step(model: LatentModel, rows: list[dict[str, Array]]) -> tuple[dict[str, Array], dict[str, Array]]:
     """One step of EM row by row: posterior of z from the joint Gaussian of z and the row, then plain sums.
 
     As parameter-expanded EM: the covariance of z is re-estimated too and then put back to the identity.
@@ -102,9 +92,7 @@ def naive_em_step(
     for row in rows:
         x = np.concatenate([row[s] for s in row])
         w = np.concatenate([loadings[s] for s in row])
-        blocks = [
-            [noise[s] if s == t else np.zeros((len(noise[s]), len(noise[t]))) for t in row] for s in row
-        ]
+        blocks = [[noise[s] if s == t else np.zeros((len(noise[s]), len(noise[t]))) for t in row] for s in row]
         covariance = w @ w.T + np.block(blocks)
         mean = w.T @ np.linalg.inv(covariance) @ x
         second = np.eye(rank) - w.T @ np.linalg.inv(covariance) @ w + np.outer(mean, mean)
@@ -149,9 +137,7 @@ def test_one_step_is_row_wise_em(patterns: Mapping[str, Sequence[str]]) -> None:
         min_size=1,
     ),
 )
-def test_likelihood_never_falls_without_shrinkage(
-    seed: int, rank: int, patterns: dict[str, list[str]]
-) -> None:
+def test_likelihood_never_falls_without_shrinkage(seed: int, rank: int, patterns: dict[str, list[str]]) -> None:
     groups = groups_of(patterned_rows(seed, patterns))
     model = Start.of(groups).model(rank)
     before = log_likelihood(model, groups)
@@ -177,9 +163,7 @@ def test_log_likelihood_is_the_sum_of_the_rows_densities(patterns: Mapping[str, 
     for row in centred(rows):
         w = torch.cat([model.loadings[s] for s in row])
         covariance = w @ w.T + torch.block_diag(*[model.noise[s] for s in row])
-        total += scipy.stats.multivariate_normal.logpdf(
-            np.concatenate(list(row.values())), cov=covariance.numpy()
-        )
+        total += scipy.stats.multivariate_normal.logpdf(np.concatenate(list(row.values())), cov=covariance.numpy())
     assert log_likelihood(model, groups_of(rows)) == pytest.approx(total, rel=1e-11)
 
 
@@ -240,15 +224,11 @@ def distance(estimate: Any, expected: Array) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_two_readings_of_the_pivot_identify_what_was_never_seen_together(
-    fit_data: Make, truth: Any, seed: int
-) -> None:
+def test_two_readings_of_the_pivot_identify_what_was_never_seen_together(fit_data: Make, truth: Any, seed: int) -> None:
     """Two pivot spaces with independent noise: the A-C covariance is identified, and found."""
     dims = {"a": 5, "b": 4, "b2": 4, "c": 5}
     world = truth(seed, dims, rank=2, reliability={"a": 0.7, "b": 0.4, "b2": 0.5, "c": 0.6})
-    data = fit_data(
-        {"d1": world.draw(20_000, ["a", "b", "b2"], 10), "d2": world.draw(20_000, ["b", "b2", "c"], 11)}
-    )
+    data = fit_data({"d1": world.draw(20_000, ["a", "b", "b2"], 10), "d2": world.draw(20_000, ["b", "b2", "c"], 11)})
     model = fitted(data, rank=2, steps=150)
     expected = world.covariance("a", "c")
     assert distance(model.loadings["a"] @ model.loadings["c"].T, expected) < 0.06
@@ -260,17 +240,13 @@ def test_two_readings_of_the_pivot_identify_what_was_never_seen_together(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_one_noisy_pivot_composition_attenuates_and_the_model_does_not(
-    fit_data: Make, truth: Any, seed: int
-) -> None:
+def test_one_noisy_pivot_composition_attenuates_and_the_model_does_not(fit_data: Make, truth: Any, seed: int) -> None:
     """One pivot: not identified in general, but found where the spaces are about equally reliable."""
     world = truth(seed, {"a": 6, "b": 6, "c": 6}, rank=2, reliability=0.5)
     data = fit_data({"d1": world.draw(20_000, ["a", "b"], 12), "d2": world.draw(20_000, ["b", "c"], 13)})
     model = fitted(data, rank=2, steps=20)
     expected = world.covariance("a", "c")
-    composed = (
-        world.covariance("a", "b") @ np.linalg.inv(world.covariance("b", "b")) @ world.covariance("b", "c")
-    )
+    composed = world.covariance("a", "b") @ np.linalg.inv(world.covariance("b", "b")) @ world.covariance("b", "c")
     assert distance(composed, expected) == pytest.approx(0.5)  # every direction loses the pivot's reliability
     assert distance(model.loadings["a"] @ model.loadings["c"].T, expected) < 0.15
 
@@ -308,9 +284,7 @@ def test_pooled_covariance_weights_groups_by_rows() -> None:
     rows = {**patterned_rows(7, {"d1": ["ab"]}, n=30), **patterned_rows(8, {"d2": ["ac", "c"]}, n=10)}
     held = np.stack([row["a"] for row in centred(rows) if "a" in row])
     assert len(held) == 35
-    np.testing.assert_allclose(
-        pooled_covariances(groups_of(rows), ["a"])["a"], held.T @ held / 35, atol=1e-12
-    )
+    np.testing.assert_allclose(pooled_covariances(groups_of(rows), ["a"])["a"], held.T @ held / 35, atol=1e-12)
 
 
 def test_shrunk_adds_isotropic_pseudo_rows() -> None:

@@ -35,6 +35,8 @@ def test_root_ignores_negative_rounding() -> None:
     root = matrix_root(matrix)
     assert torch.isfinite(root).all()
     torch.testing.assert_close(root @ root, matrix, atol=1e-12, rtol=0)
+    below = torch.diag(torch.tensor([4.0, -1e-4], dtype=torch.float64))
+    torch.testing.assert_close(matrix_root(below), torch.diag(torch.tensor([2.0, 0.0], dtype=torch.float64)))
 
 
 def test_inverse_root_whitens() -> None:

@@ -51,11 +51,7 @@ def test_embed_is_in_the_space_of_the_targets_goal(fit_data: Make, datasets: Any
     fitted = RidgeChain(ridge=0.3).fit(fit_data(datasets), targets=[("a", "c")])
     rows = datasets["d0"]["a"][:5]
     mean = np.concatenate([datasets[d]["a"] for d in ("d0",)]).mean(0)
-    carried = (
-        (rows - mean)
-        @ sklearn_map(datasets["d0"], "a", "b", 0.3)
-        @ sklearn_map(datasets["d1"], "b", "c", 0.3)
-    )
+    carried = (rows - mean) @ sklearn_map(datasets["d0"], "a", "b", 0.3) @ sklearn_map(datasets["d1"], "b", "c", 0.3)
     expected = carried / np.linalg.norm(carried, axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.embed("a", tensor(rows)), expected, atol=1e-5)
     for space, dim in SPACES.items():
@@ -85,9 +81,7 @@ def test_every_hop_gets_its_own_ridge(fit_data: Make) -> None:
     assert fitted.chosen["b", "c"] > 10 * fitted.chosen["a", "b"]
 
 
-def test_recovers_an_exact_linear_chain(
-    fit_data: Make, tensor: Tensor, plain_mrr: Callable[[Any], float]
-) -> None:
+def test_recovers_an_exact_linear_chain(fit_data: Make, tensor: Tensor, plain_mrr: Callable[[Any], float]) -> None:
     random = np.random.default_rng(0)
     first, second = random.normal(size=(6, 6)), random.normal(size=(6, 6))
     a, b = random.normal(size=(40, 6)), random.normal(size=(40, 6))

@@ -22,9 +22,7 @@ EDGES = [("d1", "a", "b"), ("d2", "b", "c")]
 
 def rows_of(seed: int, n: int) -> dict[str, dict[str, Array]]:
     random = np.random.default_rng(seed)
-    return {
-        name: {s: random.normal(size=(n, 3)) for s in spaces} for name, spaces in (("d1", "ab"), ("d2", "bc"))
-    }
+    return {name: {s: random.normal(size=(n, 3)) for s in spaces} for name, spaces in (("d1", "ab"), ("d2", "bc"))}
 
 
 def ids_of(n: int) -> dict[str, list[str]]:
@@ -50,15 +48,18 @@ def test_held_out_mrr_is_a_brute_force_count(fit_data: Make, plain_mrr: Callable
 
 def test_held_out_mrr_skips_edges_without_held_out_pairs(fit_data: Make) -> None:
     """An edge with one held-out row has nothing to retrieve from; one that was not fitted on has no mean."""
-    data = fit_data(
-        {**rows_of(0, 60), "d3": {s: np.ones((2, 3)) * [[1.0], [2.0]] for s in "ab"}}, ids={"d3": ["x", "y"]}
+    in_fold, outside = (
+        [item for item in (f"x{i}" for i in range(500)) if (fold_of(item, 0, 5) == 0) == wanted]
+        for wanted in (True, False)
     )
+    three = {s: np.random.default_rng(1).normal(size=(3, 3)) for s in "ab"}
+    data = fit_data({**rows_of(0, 60), "d3": three}, ids={"d3": [in_fold[0], *outside[:2]]})
     means = data.moments.means(without_fold=0)
+    assert len(data.samples["d3"].paired("a", "b", 0)[0]) == 1
     alone = held_out_mrr(dot, data, EDGES, 0, means)
-    assert held_out_mrr(dot, data, [*EDGES, ("d3", "a", "b")], 0, {**means}) == alone
-    known: Mapping[tuple[str, str], torch.Tensor] = {
-        key: mean for key, mean in means.items() if key[0] != "d2"
-    }
+    assert alone < 1
+    assert held_out_mrr(dot, data, [*EDGES, ("d3", "a", "b")], 0, means) == alone
+    known: Mapping[tuple[str, str], torch.Tensor] = {key: mean for key, mean in means.items() if key[0] != "d2"}
     assert held_out_mrr(dot, data, EDGES, 0, known) == held_out_mrr(dot, data, EDGES[:1], 0, means)
     assert math.isnan(held_out_mrr(dot, data, [("d3", "a", "b")], 0, means))
 
@@ -97,9 +98,7 @@ def test_folds_without_pairs_are_passed_over(fit_data: Make) -> None:
 @pytest.mark.parametrize("by_rows", [True, False])
 def test_a_fold_is_passed_over_when_it_leaves_nothing_to_fit_on(fit_data: Make, by_rows: bool) -> None:
     """Two rows in one fold, or one row and its twin elsewhere: without that fold the edge is gone."""
-    in_fold = [
-        [item for item in (f"x{i}" for i in range(500)) if fold_of(item, 0, 5) == fold] for fold in range(5)
-    ]
+    in_fold = [[item for item in (f"x{i}" for i in range(500)) if fold_of(item, 0, 5) == fold] for fold in range(5)]
     tiny = np.random.default_rng(0).normal(size=(2, 3))
     edges = [*EDGES, ("d3", "c", "e")]
     for ids, expected in (

@@ -75,6 +75,14 @@ def test_equal_rows_are_refused_whatever_the_rounding(fit_data: Make, seed: int,
     assert "'a'" in str(error.value.where)
 
 
+def test_rows_that_differ_by_rounding_only_are_refused(fit_data: Make) -> None:
+    rows = 1e7 + np.random.default_rng(0).normal(size=(60, 6))
+    data = fit_data({"d": {"a": rows}}, normalise=True)
+    assert torch.linalg.matrix_rank(data.moments.groups()[0].covariance) > 0
+    with pytest.raises(DataError, match="does not vary"):
+        require_variance(data.moments.groups(), "a")
+
+
 def test_small_variance_on_a_large_mean_is_variance(fit_data: Make) -> None:
     rows = 1e4 + np.random.default_rng(0).normal(size=(60, 6))
     require_variance(fit_data({"d": {"a": rows}}).moments.groups(), "a")

@@ -110,8 +110,9 @@ def true_pairs(
     ids = [item for item, held in zip(dataset.ids, rows.tolist(), strict=True) if held]
     if len(ids) < 2:
         raise EvaluationError(
-            "too few test rows hold both spaces", where=f"{graph.path}: evaluate[{entry}]", got=f"{len(ids)} rows",
-            expected="at least 2", hint=f"run: anybind extract {graph.path}",
+            "too few test rows hold both spaces", where=f"{graph.path}: evaluate[{entry}]",
+            got="1 row" if ids else "no rows", expected="at least 2",
+            hint=f"run: anybind extract {graph.path}",
         )  # fmt: skip
     return ids, {name: vectors[rows] for name, (vectors, _) in read.items()}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anybind.artifact import GRAPH
 from anybind.binder import Binder, fit_sources
 from anybind.errors import NoPathError
+from anybind.workflow.graph import no_route
 from anybind.workflow.vectors import require_extracted, row_source, space_info
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def fit_graph(
     targets = None if everything else tuple(dict.fromkeys((*graph.targets, *judged)))
     chosen = method or graph.declaration.bind.method
     try:
+        _require_held(graph, sources, targets or ())
         return _fit(graph, sources, chosen, options, targets, seed, runtime)
     except NoPathError as error:
         raise _explained(error, graph) from error
@@ -67,8 +69,9 @@ def fit_oracle(graph: Graph, store: EmbeddingStore, entry: int, *, seed: int, me
         return None
     label = f"evaluate[{entry}].oracle"
     dataset = graph.open(use.oracle, seed, label)
-    require_extracted(graph, store, {label: dataset})
-    source = row_source(graph, store, label, dataset, [graph.spaces[name] for name in use.pair])
+    spaces = [graph.spaces[name] for name in use.pair]
+    require_extracted(graph, store, {label: dataset}, spaces)
+    source = row_source(graph, store, label, dataset, spaces)
     try:
         return _fit(graph, [source], method, None, [use.pair], seed, None)
     except NoPathError as error:
@@ -97,15 +100,24 @@ def _fit(
     )  # fmt: skip
 
 
+def _require_held(graph: Graph, sources: Sequence[RowSource], targets: Sequence[Pair]) -> None:
+    """A space that no data set holds has a right name, but nothing leads to it."""
+    held = {space for source in sources for space in source.dims}
+    for a, b in targets:
+        lacking = [space for space in (a, b) if space not in held]
+        if lacking:
+            raise NoPathError(f"no data set holds the space {lacking[0]!r}", plan=graph.plan(a, b),
+                              hint="add a data set that pairs it with another space")  # fmt: skip
+
+
 def _explained(error: NoPathError, graph: Graph) -> NoPathError:
     """The plan over the whole graph tells more than the one over paired rows alone."""
     if error.plan is None:
         return error
     plan = graph.plan(error.plan.start, error.plan.goal)
-    where = f"{graph.path}: target {plan.start} - {plan.goal}"
     if not plan.paths:
-        return NoPathError(error.what, plan=plan, where=where, got=plan.reason,
-                           hint="; ".join(edge.describe() for edge in plan.missing) or error.hint)  # fmt: skip
+        return no_route(plan, graph.path)
+    where = f"{graph.path}: target {plan.start} - {plan.goal}"
     if any(edge.kind == "shared-space" for path in plan.paths for hop in path.hops for edge in hop.edges):
         return NoPathError(
             error.what, plan=plan, where=where,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anybind.bridge_plan import BridgePlan, Edge, EdgeKind, expected_quality
 from anybind.declaration import DatasetUse, Declaration, load_declaration
-from anybind.errors import DataError, UnknownNameError
+from anybind.errors import DataError, NoPathError, UnknownNameError
 from anybind.graph import BridgeGraph
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
@@ -69,7 +69,8 @@ class Graph:
             dataset: Dataset = self.registry.build_dataset(use.use, modalities=use.modalities, **options)
             if len(dataset) < 2:
                 raise DataError(
-                    "a data set is too small", where=f"data set {label!r} ({use.use})", got=f"{len(dataset)} rows",
+                    "a data set is too small", where=f"data set {label!r} ({use.use})",
+                    got="1 row" if len(dataset) else "no rows",
                     expected="at least 2 rows", hint="check its options, for example the split or the path",
                 )  # fmt: skip
             self._opened[key] = dataset
@@ -116,6 +117,13 @@ class Graph:
         plan = bridge.plan(start, goal, k=k)
         return plan if plan.paths else bridge.plan(start, goal, k=k, candidates=self._known_edges())
 
+    def require_routes(self) -> None:
+        """Raise NoPathError for the first declared target that nothing joins; ``all`` asks for what there is."""
+        for a, b in () if self.declaration.bind.targets == "all" else self.targets:
+            plan = self.plan(a, b)
+            if not plan.paths:
+                raise no_route(plan, self.path)
+
     def _dataset_edges(self) -> Iterator[Edge]:
         again: dict[tuple[str, str, str], set[str]] = {}
         for name, dataset in self.training(self.declaration.seeds[0]).items():
@@ -140,16 +148,26 @@ class Graph:
 
     def _known_edges(self) -> list[Edge]:
         """The catalogue's data sets as edges between this graph's spaces."""
-        by_modality: dict[str, list[Space]] = {}
+        known, by_modality = self.registry.catalogue.modalities, dict[str, list[Space]]()
         for space in self.spaces.values():
-            for kind in self.registry.kinds_of(space.modality, self.declaration.kinds):
-                by_modality.setdefault(kind, []).append(space)
+            # not the more general ones too: a data set of texts is no data set of Japanese texts
+            kinds = self.registry.kinds_of(space.modality, self.declaration.kinds)
+            nearest = next((kind for kind in kinds if kind in known), space.modality)
+            by_modality.setdefault(nearest, []).append(space)
         edges = []
         for a, b, edge in _catalogue_edges(self.registry):
             names_a = [space.name for space in by_modality.get(a, [])] or [a]
             names_b = [space.name for space in by_modality.get(b, [])] or [b]
             edges += [_renamed(edge, x, y) for x in names_a for y in names_b if x != y]
         return edges
+
+
+def no_route(plan: BridgePlan, path: Path) -> NoPathError:
+    """The error for a target without a route: why, and what would make one."""
+    return NoPathError(
+        f"no chain of paired rows joins {plan.start!r} and {plan.goal!r}", plan=plan, where=f"{path}: target {plan.start} - {plan.goal}",
+        got=plan.reason, hint="; ".join(edge.describe() for edge in plan.missing) or "add a data set that joins them",
+    )  # fmt: skip
 
 
 def resolved_paths(options: Mapping[str, Any], specs: Mapping[str, OptionSpec], folder: Path) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def run(
     chosen = tuple(seeds) if seeds is not None else opened.declaration.seeds
     if not chosen:
         raise UsageError("a run needs at least one seed", got="none", expected="for example --seeds 0,1,2")
+    opened.require_routes()
     with _writing(target):  # before the work begins
         target.mkdir(parents=True, exist_ok=True)
     say = echo or (lambda _: None)
@@ -120,8 +121,7 @@ def run(
             with clock.stage("evaluate"):
                 per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed))
     result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds)
-    with clock.stage("report"):
-        _write(result, vectors)
+    _write(result, vectors)
     return result
 
 

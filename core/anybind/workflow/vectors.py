@@ -66,8 +66,8 @@ def extract_graph(
     tasks = [
         _task(graph, dataset, space, label)
         for seed in (graph.declaration.seeds if seeds is None else seeds)
-        for label, dataset in _all_datasets(graph, seed)
-        for space in graph.spaces_in(dataset)
+        for label, dataset, spaces in _wanted(graph, seed)
+        for space in spaces
     ]
     return extract(tasks, store, on_error=on_error, workers=workers, progress=progress, runtime=runtime)
 
@@ -89,15 +89,17 @@ def row_source(
     return RowSource(name, {space.name: space.dim for space in used}, batches)
 
 
-def require_extracted(graph: Graph, store: EmbeddingStore, datasets: Mapping[str, Dataset]) -> None:
+def require_extracted(
+    graph: Graph, store: EmbeddingStore, datasets: Mapping[str, Dataset], spaces: Sequence[Space] | None = None
+) -> None:
     """Raise DataError, with the command to run, when a space of a data set has no vector in the store at all."""
     for name, dataset in datasets.items():
-        for space in graph.spaces_in(dataset):
+        for space in spaces or graph.spaces_in(dataset):
             folder = store.folder(space_key(graph, space, dataset.collection))
             if len(folder.missing(list(dataset.ids))) == len(dataset):
                 raise DataError(
                     "a space has not been extracted", where=f"data set {name!r}, space {space.name!r}",
-                    got=f"none of {len(dataset)} vectors in {store.root}", hint=f"run: anybind extract {graph.path}",
+                    got=f"none of {len(dataset)} vectors in {store.root}", hint=f"run: anybind extract {graph.path}, or name another store with --store",
                 )  # fmt: skip
 
 
@@ -154,12 +156,16 @@ def _gallery_dataset(graph: Graph, dataset: str | None, seed: int) -> tuple[Data
     return graph.open(uses[dataset], seed, dataset), dataset
 
 
-def _all_datasets(graph: Graph, seed: int) -> Iterator[tuple[str, Dataset]]:
-    yield from graph.training(seed).items()
+def _wanted(graph: Graph, seed: int) -> Iterator[tuple[str, Dataset, list[Space]]]:
+    """Every data set with the spaces that are needed of it: all for training, the pair for evaluation."""
+    for name, dataset in graph.training(seed).items():
+        yield name, dataset, graph.spaces_in(dataset)
     for i, entry in enumerate(graph.declaration.evaluate):
-        yield f"evaluate[{i}]", graph.open(entry.dataset, seed, f"evaluate[{i}]")
+        pair = [graph.spaces[name] for name in entry.pair]
+        yield f"evaluate[{i}]", graph.open(entry.dataset, seed, f"evaluate[{i}]"), pair
         if entry.oracle is not None:
-            yield f"evaluate[{i}].oracle", graph.open(entry.oracle, seed, f"evaluate[{i}].oracle")
+            label = f"evaluate[{i}].oracle"
+            yield label, graph.open(entry.oracle, seed, label), pair
 
 
 def _task(graph: Graph, dataset: Dataset, space: Space, label: str) -> ExtractTask:
