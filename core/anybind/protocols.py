@@ -80,6 +80,8 @@ class BinderMethod(Protocol):
 
     ``fit`` returns a new fitted object and leaves ``self`` unchanged. A method that wants kernel features
     in place of the vectors has an attribute ``input_kernel``: an ``anybind.input_maps.KernelOptions``, or None.
+    One that leaves such a choice open has ``alternatives() -> tuple`` of methods like itself, and
+    ``held_out(data) -> float``: rows are prepared for each, and the one with the highest value is fitted.
     """
 
     def fit(self, data: FitData, *, targets: Sequence[tuple[str, str]], routes: Mapping[tuple[str, str], Any],

@@ -61,9 +61,7 @@ def test_a_graph_fits_what_its_arrays_fit(tiny) -> None:
 
 
 @pytest.mark.parametrize("method", ["ridge-chain", "mox"])
-def test_test_rows_and_oracle_rows_leave_no_trace_in_a_fit(
-    method: str, vector_graph: Writer, tmp_path: Path
-) -> None:
+def test_test_rows_and_oracle_rows_leave_no_trace_in_a_fit(method: str, vector_graph: Writer, tmp_path: Path) -> None:
     def tensors(name: str, **seeds: int) -> dict[str, torch.Tensor]:
         graph, store = opened(vector_graph(tmp_path / name, **seeds))
         return fitted_tensors(fit_graph(graph, store, method=method), tmp_path / name / "saved")
@@ -100,7 +98,9 @@ def test_the_oracle_is_the_same_method_on_true_pairs(tiny) -> None:
 
 
 def test_an_entry_without_oracle_has_none(vector_graph: Writer, tmp_path: Path) -> None:
-    graph = load_graph(vector_graph(tmp_path, lambda text: text.replace("    oracle: {use: arrays, path: oracle}\n", "")))
+    graph = load_graph(
+        vector_graph(tmp_path, lambda text: text.replace("    oracle: {use: arrays, path: oracle}\n", ""))
+    )
     assert fit_oracle(graph, EmbeddingStore(tmp_path / "s"), 0, seed=0, method="mox") is None
 
 
@@ -208,9 +208,7 @@ def test_a_space_that_no_data_set_holds_is_a_missing_route_too(vector_graph: Wri
 
 
 def test_all_targets_need_no_route_between_the_parts(vector_graph: Writer, tmp_path: Path) -> None:
-    path = vector_graph(
-        tmp_path, lambda text: split_in_two(text[: text.index("evaluate:")]).replace("[[a, c]]", "all")
-    )
+    path = vector_graph(tmp_path, lambda text: split_in_two(text[: text.index("evaluate:")]).replace("[[a, c]]", "all"))
     write_far(tmp_path)
     graph, store = opened(path)
     assert set(fit_graph(graph, store, options={"ridge": 1.0}).spaces) == {"a", "b", "c", "d"}

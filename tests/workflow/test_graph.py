@@ -205,16 +205,18 @@ def test_without_a_path_the_plan_says_why_and_what_the_catalogue_has(
 def test_the_catalogue_offers_edges_to_special_kinds_of_a_modality(
     tmp_path: Path, hand_made_registry: Registries
 ) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"id": "1", "text_en": "dog", "text_ja": "犬"}\n'
-                                         '{"id": "2", "text_en": "cat", "text_ja": "猫"}\n', encoding="utf-8")  # fmt: skip
-    (tmp_path / "graph.yaml").write_text(dedent("""\
+    rows = '{"id": "1", "text_en": "dog", "text_ja": "犬"}\n{"id": "2", "text_en": "cat", "text_ja": "猫"}\n'
+    (tmp_path / "rows.jsonl").write_text(rows, encoding="utf-8")
+    (tmp_path / "graph.yaml").write_text(
+        dedent("""\
         version: 1
         name: pictures
         modalities: {text_en: {kind: text}, text_ja: {kind: text}}
         encoders: {image: {use: toy-image}, text_en: {use: toy-text}, text_ja: {use: toy-text}}
         datasets: {pairs: {use: manifest, path: rows.jsonl}}
         bind: {targets: [[image, text_ja]]}
-        """))
+        """)
+    )
     registry = hand_made_registry(catalogue=catalogue(captions=known("image", "text")))
     plan = load_graph(tmp_path / "graph.yaml", registry=registry).plan("image", "text_ja")
     assert str(plan.reason).startswith("'image' is isolated")

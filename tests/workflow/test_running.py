@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from anybind.binder import Binder
-from anybind.errors import AnybindError, ArtifactError, StoreError, UsageError
+from anybind.errors import AnybindError, ArtifactError, NoPathError, StoreError, UsageError
 from anybind.workflow import RunResult, load_graph, run
 
 Writer = Callable[..., Path]
@@ -91,7 +91,9 @@ def test_a_run_leaves_its_binder_its_numbers_and_its_page(finished: RunResult) -
 
 def test_a_second_run_embeds_nothing(finished: RunResult, tmp_path: Path) -> None:
     lines: list[str] = []
-    again = run(finished.graph.path, tmp_path / "again", store=finished.out.parent / "store", seeds=[1], echo=lines.append)
+    again = run(
+        finished.graph.path, tmp_path / "again", store=finished.out.parent / "store", seeds=[1], echo=lines.append
+    )
     assert "embedded 0 items, 420 were there already" in lines
     assert lines[-1] == "seed 1: evaluating beside baselines and oracle"
     assert again.seeds == (1,)
@@ -208,3 +210,15 @@ def test_a_folder_that_cannot_be_made_is_found_before_the_work_begins(vector_gra
         assert caught.value.where == out
     assert (tmp_path / "file").read_text() == "mine"
     assert not (tmp_path / "store").exists()
+
+
+def test_a_target_that_nothing_joins_is_found_before_the_work_begins(vector_graph: Writer, tmp_path: Path) -> None:
+    def apart(text: str) -> str:
+        return without_evaluation(text).replace("  second: {use: arrays, path: second}\n", "")
+
+    graph = load_graph(vector_graph(tmp_path / "graph", apart))
+    with pytest.raises(NoPathError) as caught:
+        run(graph, tmp_path / "runs" / "tiny")
+    assert caught.value.where == f"{graph.path}: target a - c"
+    assert caught.value.got == graph.plan("a", "c").reason
+    assert not (tmp_path / "runs").exists()

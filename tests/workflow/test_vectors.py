@@ -110,9 +110,7 @@ def test_ranks_divide_the_rows_among_them(extracted, world: int) -> None:
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_a_side_that_a_row_lacks_is_not_read_from_another_data_set(
-    vector_graph: Writer, tmp_path: Path
-) -> None:
+def test_a_side_that_a_row_lacks_is_not_read_from_another_data_set(vector_graph: Writer, tmp_path: Path) -> None:
     def named(text: str) -> str:
         lines = "path: {}, collection: all, missing_from_nan: true"
         return text.replace("path: test}", lines.format("test") + "}").replace("path: oracle", lines.format("oracle"))

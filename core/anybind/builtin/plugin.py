@@ -112,8 +112,9 @@ def anybind_binders() -> list[BinderSpec]:
                     description="cosine of weighted canonical directions, or log-odds of being the same item.",
                 ),
                 "kernel": OptionSpec(
-                    type="str", default="gaussian", choices=("gaussian", "linear"),
-                    description="gaussian fits on Nyström features of the vectors, linear on the vectors.",
+                    type="str", default="auto", choices=("auto", "gaussian", "linear"),
+                    description="gaussian fits on Nyström features of the vectors, linear on the vectors; "
+                    "auto takes what retrieves held-out rows better.",
                 ),
                 "landmarks": OptionSpec(
                     type="int", default=1024, minimum=2, description="Rows of a space that make its features, at most."

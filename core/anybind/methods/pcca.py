@@ -3,11 +3,11 @@
 Use it by default: it joins any number of spaces and data sets (chains, loops, stars) in one joint space,
 corrects for the noise of the pivot's embeddings, and needs moments only.
 
-Model and EM: ``anybind.methods.latent``. Rows become Gaussian Nyström features (``anybind.input_maps``;
-``kernel: linear`` leaves them out), are centred per data set and reduced to their ``dims`` leading
-directions. Rank and noise shrinkage are chosen by retrieval on held-out rows of the edges that exist.
-Cost of a fit: one eigendecomposition per space (d^3), then EM at (sum of dims)^2 * rank per step and data
-set.
+Model and EM: ``anybind.methods.latent``. Rows become Gaussian Nyström features (``anybind.input_maps``)
+unless ``kernel`` is linear, or auto and held-out rows say that linear is clearly better; they are centred
+per data set and reduced to their ``dims`` leading directions. Rank and noise shrinkage are chosen by
+retrieval on held-out rows of the edges that exist. Cost of a fit: one eigendecomposition per space (d^3),
+then EM at (sum of dims)^2 * rank per step and data set.
 
 The similarity of a pair uses canonical directions u, v of the two posterior means with correlations rho:
 ``llr`` is the log-odds that both show the same item,
@@ -41,10 +41,12 @@ from anybind.methods.space_map import SpaceMap, pooled_means, require_variance
 from anybind.moments import Group, Moments
 
 _OPTIONS = ("rank", "shrinkage", "dims", "steps", "similarity", "kernel", "landmarks", "width")
-_RANKS = (8, 16, 32, 64, 96, 128, 192)
+_RANKS = (4, 8, 16, 32, 64, 96, 128, 192)
 _SHRINKAGES = (1.0, 0.3, 3.0)
 _SELECTION_STEPS = 10
 _SELECTION_FOLDS = 3
+# Kernels are compared at a high rank with much shrinkage, where neither suffers from a rank that fits the other.
+_KERNEL_RANK, _KERNEL_SHRINKAGE = 128, 3.0
 _LARGEST_CORRELATION = 0.9999
 
 
@@ -59,7 +61,7 @@ class PCCA:
         steps: EM steps.
         similarity: "cosine" or "llr".
         kernel: "gaussian" fits on Nyström features of every space (``anybind.input_maps``), "linear" on the
-            vectors themselves.
+            vectors themselves, "auto" on what retrieves held-out rows better.
         landmarks: At most this many rows of a space make its features.
         width: The kernel's gamma times the median squared distance.
     """
@@ -69,7 +71,7 @@ class PCCA:
     dims: int = 384
     steps: int = 20
     similarity: str = "cosine"
-    kernel: str = "gaussian"
+    kernel: str = "auto"
     landmarks: int = 1024
     width: float = 2.0
     spaces: Mapping[str, SpaceMap] = field(default_factory=dict)
@@ -78,8 +80,26 @@ class PCCA:
 
     @property
     def input_kernel(self) -> KernelOptions | None:
-        """The features the data must come in."""
+        """The features the data must come in; "auto" must have been settled, see ``alternatives``."""
         return None if self.kernel == "linear" else KernelOptions(self.landmarks, self.width)
+
+    def alternatives(self) -> tuple[PCCA, ...]:
+        """The methods to choose among before the rows are prepared: with each kernel, where it is "auto"."""
+        kernels = ("gaussian", "linear") if self.kernel == "auto" else (self.kernel,)
+        return tuple(replace(self, kernel=kernel) for kernel in kernels)
+
+    def held_out(self, data: FitData) -> float:
+        """How well held-out rows of the edges are retrieved, at a high rank with much shrinkage.
+
+        Raises:
+            SelectionError: too few paired rows can be held out.
+        """
+        maps = principal_maps(data.moments, self.dims)
+        moments = data.moments.projected(maps)
+        judge = _Judge(self, data, moments, maps)
+        rank = min(largest_rank(moments), _KERNEL_RANK if self.rank == "auto" else int(self.rank))
+        shrinkage = _KERNEL_SHRINKAGE if self.shrinkage == "auto" else float(self.shrinkage)
+        return sum(judge(rank, shrinkage, fold) for fold in judge.folds) / len(judge.folds)
 
     def fit(
         self,
@@ -166,7 +186,7 @@ class PCCA:
     ) -> tuple[int, float]:
         """Rank first, at the usual shrinkage; then shrinkage at that rank."""
         largest = largest_rank(moments)
-        ranks = [r for r in _RANKS if r <= largest] or [largest]
+        ranks = sorted({min(rank, largest) for rank in _RANKS})
         rank = ranks[0] if len(ranks) == 1 and self.rank == "auto" else self.rank
         shrinkage = self.shrinkage
         if rank != "auto" and shrinkage != "auto":

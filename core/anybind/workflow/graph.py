@@ -165,8 +165,9 @@ class Graph:
 def no_route(plan: BridgePlan, path: Path) -> NoPathError:
     """The error for a target without a route: why, and what would make one."""
     return NoPathError(
-        f"no chain of paired rows joins {plan.start!r} and {plan.goal!r}", plan=plan, where=f"{path}: target {plan.start} - {plan.goal}",
-        got=plan.reason, hint="; ".join(edge.describe() for edge in plan.missing) or "add a data set that joins them",
+        f"no chain of paired rows joins {plan.start!r} and {plan.goal!r}", plan=plan,
+        where=f"{path}: target {plan.start} - {plan.goal}", got=plan.reason,
+        hint="; ".join(edge.describe() for edge in plan.missing) or "add a data set that joins them",
     )  # fmt: skip
 
 

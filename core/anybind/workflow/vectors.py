@@ -99,7 +99,8 @@ def require_extracted(
             if len(folder.missing(list(dataset.ids))) == len(dataset):
                 raise DataError(
                     "a space has not been extracted", where=f"data set {name!r}, space {space.name!r}",
-                    got=f"none of {len(dataset)} vectors in {store.root}", hint=f"run: anybind extract {graph.path}, or name another store with --store",
+                    got=f"none of {len(dataset)} vectors in {store.root}",
+                    hint=f"run: anybind extract {graph.path}, or name another store with --store",
                 )  # fmt: skip
 
 
