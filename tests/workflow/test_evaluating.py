@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -134,3 +135,13 @@ def test_leaks_are_those_of_the_rows_the_binder_saw(letters: Registry, letters_g
     of_seed_1 = fit_graph(graph, store, seed=1)
     assert evaluate_graph(graph, store, of_seed_1, seed=0)[0].leaked_ids == 10
     assert evaluate_graph(graph, store, of_seed_1, seed=1)[0].leaked_ids == 0
+
+
+def test_a_binder_of_another_encoder_is_refused(judged) -> None:
+    graph, store, binder, *_ = judged
+    other = copy.copy(binder)
+    name, info = next((name, info) for name, info in binder.spaces.items() if info.encoder)
+    other.spaces = {**binder.spaces, name: info.model_copy(update={"revision": "of-another-time"})}
+    with pytest.raises(EvaluationError, match="another encoder") as caught:
+        evaluate_graph(graph, store, other)
+    assert "of-another-time" in str(caught.value.got)

@@ -10,7 +10,7 @@ from anybind.errors import EvaluationError
 from anybind.evaluation import PairResult, evaluate
 from anybind.extract import read_space
 from anybind.workflow.fitting import fit_graph, fit_oracle
-from anybind.workflow.vectors import space_key
+from anybind.workflow.vectors import space_info, space_key
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +73,7 @@ def evaluate_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, seed:
         raise EvaluationError(
             "the graph says nothing about evaluation", where=graph.path, expected="at least one entry under evaluate:"
         )
+    _require_same_encoders(graph, binder)
     names = dict.fromkeys(name for entry in entries for name in entry.baselines)
     fitted = {name: fit_graph(graph, store, seed=seed, method=name) for name in names}
     results = []
@@ -115,6 +116,22 @@ def true_pairs(
             hint=f"run: anybind extract {graph.path}",
         )  # fmt: skip
     return ids, {name: vectors[rows] for name, (vectors, _) in read.items()}
+
+
+def _require_same_encoders(graph: Graph, binder: Binder) -> None:
+    """A binder made for other vectors would give numbers that mean nothing."""
+    for name, space in graph.spaces.items():
+        fitted, wanted = binder.spaces.get(name), space_info(graph, space)
+        if fitted is None or fitted.encoder is None:
+            continue
+        made_by = [(info.encoder, info.revision, info.options, info.dim) for info in (fitted, wanted)]
+        if made_by[0] != made_by[1]:
+            raise EvaluationError(
+                "the binder was fitted on vectors of another encoder", where=f"{graph.path}: space {name!r}",
+                got="{}, revision {}, options {}, {} dims".format(*made_by[0]),
+                expected="{}, revision {}, options {}, {} dims".format(*made_by[1]),
+                hint="evaluate it with the graph it was fitted from, or fit it again",
+            )  # fmt: skip
 
 
 def _leaked(graph: Graph, entry: int, seed: int, ids: list[str], *, trained: int) -> int:
