@@ -30,7 +30,7 @@ class Runtime:
     Attributes:
         rank: 0 to world - 1.
         world: The number of ranks, >= 1.
-        group: The process group of the CPU collectives; None with one rank.
+        group: The process group of the CPU collectives; None is the default one.
     """
 
     rank: int = 0
@@ -61,18 +61,16 @@ class Runtime:
                 hint="start with: torchrun --nproc-per-node N -m anybind ...",
             )
         dist.init_process_group("gloo", rank=rank, world_size=world, timeout=_TIMEOUT)
-        return cls(rank, world, dist.group.WORLD, _owned=True)
+        # No reference to the group: its threads must end in close, when destroy_process_group drops the last
+        # one. A thread that outlives the interpreter aborts the process.
+        return cls(rank, world, _owned=True)
 
     @classmethod
     def _within(cls, dist: Any) -> Runtime:
         """Join a group that somebody else made, which may be one that only takes GPU tensors."""
         if dist.get_world_size() == 1:
             return cls()
-        group = (
-            dist.group.WORLD
-            if dist.get_backend() == "gloo"
-            else dist.new_group(backend="gloo", timeout=_TIMEOUT)
-        )
+        group = None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo", timeout=_TIMEOUT)
         return cls(dist.get_rank(), dist.get_world_size(), group)
 
     def __enter__(self) -> Runtime:
@@ -81,6 +79,8 @@ class Runtime:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and self._owned:
+            self.barrier()  # a rank that leaves while another still talks to it can take it down
         self.close()
 
     def close(self) -> None:
