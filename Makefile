@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 MANIFESTS := pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
-# Threads of BLAS: more than there are cores make small matrices slower, not faster.
-export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 1)
+# Threads of a process. The matrices here are small: more threads help little, and hurt on busy cores.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup demo test check bench clean
 
@@ -29,7 +29,7 @@ demo: setup
 	$(BIN)/anybind demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -15,7 +14,6 @@ from anybind.artifact import (
     GRAPH,
     METRICS,
     DatasetInfo,
-    Saved,
     SpaceInfo,
     Training,
     read_artifact,
@@ -23,12 +21,13 @@ from anybind.artifact import (
 )
 from anybind.bridging import all_targets, routes_for
 from anybind.encoding import build_encoder, encode_inputs
-from anybind.errors import ArtifactError, NoPathError, UnknownNameError, UsageError
+from anybind.errors import NoPathError, UnknownNameError, UsageError
 from anybind.fit_data import FitData, RowSource, collect
 from anybind.input_maps import InputMap
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
 from anybind.report.card import model_card
+from anybind.restoring import restored_inputs, restored_method
 from anybind.version import installed_version
 
 if TYPE_CHECKING:
@@ -195,8 +194,8 @@ class Binder:
         saved = read_artifact(folder)
         config = saved.config
         registry = registry or installed_registry()
-        inputs = _input_maps(config.spaces, saved.tensors)
-        method = _restored(saved, inputs, registry, folder)
+        inputs = restored_inputs(config.spaces, saved.tensors)
+        method = restored_method(saved, inputs, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
 
@@ -352,44 +351,6 @@ def _by_dataset(what: str, given: Any, datasets: Mapping[str, Any]) -> Mapping[s
             got=unknown, expected=list(datasets), hint=_did_you_mean(unknown[0], datasets),
         )  # fmt: skip
     return given
-
-
-def _input_maps(spaces: Mapping[str, SpaceInfo], tensors: Mapping[str, torch.Tensor]) -> dict[str, InputMap]:
-    """The saved input maps; refuses those that do not give what config.json says."""
-    inputs = {}
-    for name, info in spaces.items():
-        prefix = f"input/{name}/"
-        own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-        inputs[name] = InputMap.restore(info.normalise, info.dim, own, name)
-        if inputs[name].width(info.dim) != info.input_dim:
-            raise ArtifactError("the saved input map does not fit its space", where=f"space {name!r}",
-                                got=sorted(own), expected=f"a map to {info.input_dim} dims")  # fmt: skip
-    return inputs
-
-
-def _restored(
-    saved: Saved, inputs: Mapping[str, InputMap], registry: Registry, folder: str | Path
-) -> BinderMethod:
-    """The fitted method; refuses tensors that are nobody's and spaces that it cannot embed."""
-    config = saved.config
-    method_class = registry.binder_class(config.method)
-    own = {n.removeprefix("method/"): t for n, t in saved.tensors.items() if n.startswith("method/")}
-    try:
-        method: BinderMethod = method_class.restore(config.fitted, own)
-        known = {f"method/{name}" for name in method.tensors()}
-        known |= {f"input/{space}/{name}" for space, each in inputs.items() for name in each.tensors()}
-        problem: object = sorted(known ^ saved.tensors.keys())
-        for name, info in config.spaces.items():
-            with suppress(NoPathError):
-                method.embed(name, inputs[name](torch.zeros(1, info.dim)))
-    except ArtifactError:
-        raise
-    except Exception as error:  # whatever a method stumbles over was not written by it
-        problem = f"{type(error).__name__}: {error}"
-    if problem:
-        what = f"the saved state does not fit the method {config.method!r}"
-        raise ArtifactError(what, where=folder, got=problem)
-    return method
 
 
 def _space_info(space: str, dim: int, data: FitData, known: SpaceInfo | None) -> SpaceInfo:

@@ -48,6 +48,7 @@ LAYERS = {
     "anybind.evaluation": 6,
     "anybind.binder": 7,
     "anybind.encoding": 7,
+    "anybind.restoring": 7,
     "anybind.hub": 7,
     "anybind.report": 7,
     "anybind.workflow": 8,
