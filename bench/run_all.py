@@ -38,10 +38,14 @@ def main() -> None:
         print(done.stdout, flush=True)
         if script == "emoji.py":
             _show_in_readme(done.stdout)
-        parts += [f"## {title}", f"`python bench/{script}`", done.stdout.strip()]
+        parts += [f"## {title}", f"`python bench/{script}`", _as_markdown(done.stdout.strip())]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"written to {PAGE}")
+
+
+def _as_markdown(printed: str) -> str:
+    return printed if "|---" in printed else f"```text\n{printed}\n```"
 
 
 def _show_in_readme(table: str) -> None:
