@@ -26,7 +26,7 @@ def test_rank_is_chosen_near_the_truth_and_among_what_fits(fit_data: Make, truth
     model = truth(4, {"a": 40, "b": 40}, rank=8, reliability=0.9)
     assert PCCA().fit(fit_data({"d": model.draw(800, ["a", "b"], 0)})).rank in (8, 16)
     narrow = truth(4, {"a": 5, "b": 40}, rank=2)
-    assert PCCA().fit(fit_data({"d": narrow.draw(300, ["a", "b"], 0)})).rank in (4, 5)
+    assert PCCA().fit(fit_data({"d": narrow.draw(300, ["a", "b"], 0)})).rank == 4
 
 
 def test_options_that_are_given_are_kept(fit_data: Make, chain: Any) -> None:
@@ -72,13 +72,13 @@ def test_auto_works_beside_a_data_set_of_two_rows(fit_data: Make, chain: Any, te
         assert torch.isfinite(scores).all()
 
 
-@pytest.mark.parametrize(("signals", "ranks"), [(16, (16, 24)), (1, (4,))])
+@pytest.mark.parametrize(("signals", "rank"), [(16, 16), (1, 4)])
 def test_without_shared_rows_choices_go_by_likelihood(
-    fit_data: Make, truth: Any, signals: int, ranks: tuple[int, ...]
+    fit_data: Make, truth: Any, signals: int, rank: int
 ) -> None:
     model = truth(6, {"a": 24, "b": 24}, rank=signals, reliability=0.8)
     data = fit_data({"d": model.draw(500, ["a", "b"], 0)})
-    assert PCCA().fit(FitData(data.moments, {}, data.inputs)).rank in ranks
+    assert PCCA().fit(FitData(data.moments, {}, data.inputs)).rank == rank
 
 
 # ------------------------------------------------------------------------------------- refusals

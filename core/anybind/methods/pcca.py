@@ -186,7 +186,7 @@ class PCCA:
     ) -> tuple[int, float]:
         """Rank first, at the usual shrinkage; then shrinkage at that rank."""
         largest = largest_rank(moments)
-        ranks = sorted({min(rank, largest) for rank in _RANKS})
+        ranks = [rank for rank in _RANKS if rank <= largest] or [largest]
         rank = ranks[0] if len(ranks) == 1 and self.rank == "auto" else self.rank
         shrinkage = self.shrinkage
         if rank != "auto" and shrinkage != "auto":
