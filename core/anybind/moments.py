@@ -247,14 +247,6 @@ class Moments:
         }
         return sorted(found)
 
-    def restrict(self, datasets: Iterable[str]) -> Moments:
-        """The moments of some data sets only; shares memory with this object."""
-        wanted = set(datasets)
-        part = Moments(self.dims, folds=self.folds, memory_limit=self.memory_limit)
-        part._blocks = {key: block for key, block in self._blocks.items() if key.dataset in wanted}
-        part._bytes = sum(block.size() for block in part._blocks.values())
-        return part
-
     def groups(self, *, without_fold: int | None = None, only_fold: int | None = None) -> list[Group]:
         """Centred covariances per data set and pattern, over all folds, all but one, or one."""
         sums = self._summed_over_folds(without_fold, only_fold)
