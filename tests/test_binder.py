@@ -37,7 +37,7 @@ from anybind.registry import Registry
 QUICK: dict[str, dict[str, Any]] = {
     "pcca": {"method": "pcca", "options": {"rank": 4, "shrinkage": 1.0, "kernel": "linear"}},
     "gaussian": {"method": "pcca", "options": {"rank": 4, "shrinkage": 1.0, "landmarks": 50, "width": 0.2}},
-    "mox": {"method": "mox", "options": {"transition_strength": 0.1, "head_ridge": 0.1}},
+    "mox-closed-form": {"method": "mox-closed-form", "options": {"transition_strength": 0.1, "head_ridge": 0.1}},
     "ridge-chain": {"method": "ridge-chain", "options": {"ridge": 0.1}},
 }
 DIMS = {"image": 10, "text": 8, "audio": 12}

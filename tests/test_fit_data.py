@@ -358,6 +358,7 @@ from safetensors.torch import save_file
 from anybind.array_input import array_source
 from anybind.distributed import Runtime
 from anybind.errors import AnybindError
+from anybind.fit_context import FitContext
 from anybind.fit_data import collect
 from anybind.input_maps import KernelOptions
 from anybind.moments import Moments
@@ -398,7 +399,7 @@ def report(runtime):
         "kernel": {"kernel": KernelOptions(landmarks=30, width=0.5)},
     }
     for label, options in labels.items():
-        data = collect(list(sources(runtime)), sample_rows=60, runtime=runtime, seed=2, **options)
+        data = collect(list(sources(runtime)), sample_rows=60, context=FitContext(runtime), seed=2, **options)
         for i, group in enumerate(data.moments.groups(without_fold=1)):
             key = f"{label}/{group.dataset}/{'+'.join(group.spaces)}"
             result |= {f"{key}/mean": group.mean, f"{key}/s": group.covariance}
@@ -423,8 +424,8 @@ def refusals(runtime):
     same = [array_source("same", {"a": np.eye(6), "b": np.eye(6)})]
     full = Moments({"w": 100}, folds=1, memory_limit=90_000)
     full.update(f"d{runtime.rank}", {"w": torch.ones(100, 100)}, torch.zeros(100).long())
-    yield refused(lambda: collect(lone, runtime=runtime))
-    yield refused(lambda: collect(same, runtime=runtime))
+    yield refused(lambda: collect(lone, context=FitContext(runtime)))
+    yield refused(lambda: collect(same, context=FitContext(runtime)))
     yield refused(lambda: full.all_reduce(runtime))
 
 

@@ -22,6 +22,7 @@ from anybind.artifact import (
 from anybind.bridging import all_targets, routes_for
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import NoPathError, UnknownNameError, UsageError
+from anybind.fit_context import FitContext
 from anybind.fit_data import FitData, RowSource, collect
 from anybind.input_maps import InputMap
 from anybind.options import closest_name
@@ -31,7 +32,7 @@ from anybind.restoring import restored_inputs, restored_method
 from anybind.version import installed_version
 
 if TYPE_CHECKING:
-    from anybind.distributed import Runtime
+    from anybind.progress import EpochCallback
     from anybind.protocols import BinderMethod
     from anybind.registry import Registry
 
@@ -229,6 +230,8 @@ def fit(
     from_nan: bool = False,
     normalise: bool = True,
     seed: int = 0,
+    checkpoints: str | Path | None = None,
+    progress: EpochCallback | None = None,
     registry: Registry | None = None,
 ) -> Binder:
     """Fit a binder on arrays.
@@ -245,6 +248,10 @@ def fit(
         from_nan: Read rows that are all NaN as missing.
         normalise: Scale every row to unit length first; False for features whose length means something.
         seed: Seeds folds and every other random choice.
+        checkpoints: Folder in which a trained method keeps its checkpoints and a log of its epochs; a killed
+            fit that is started again goes on from there. Closed forms need none.
+        progress: Called with ``anybind.progress.EpochProgress`` after every epoch of a trained method; a bar
+            is drawn when None and stderr is a terminal.
         registry: Where the method is looked up; the installed plugins if None.
 
     Returns:
@@ -280,6 +287,7 @@ def fit(
         normalise=normalise,
         seed=seed,
         registry=registry,
+        context=FitContext(checkpoints=None if checkpoints is None else Path(checkpoints), progress=progress),
     )
 
 
@@ -294,12 +302,12 @@ def fit_sources(
     registry: Registry | None = None,
     spaces: Mapping[str, SpaceInfo] | None = None,
     texts: Mapping[str, str] | None = None,
-    runtime: Runtime | None = None,
+    context: FitContext | None = None,
 ) -> Binder:
     """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` are saved too."""
     registry = registry or installed_registry()
     unfitted = registry.build_binder(method, **(options or {}))
-    unfitted, data, wanted = _best_prepared(unfitted, sources, targets, normalise, seed, runtime)
+    unfitted, data, wanted = _best_prepared(unfitted, sources, targets, normalise, seed, context)
     fitted = unfitted.fit(data, targets=wanted, routes=routes_for(data.moments, wanted), seed=seed)
     raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
     known = spaces or {}
@@ -313,7 +321,7 @@ def _best_prepared(
     targets: Sequence[Pair] | None,
     normalise: bool,
     seed: int,
-    runtime: Runtime | None,
+    context: FitContext | None,
 ) -> tuple[BinderMethod, FitData, tuple[Pair, ...]]:
     """The alternative of a method that retrieves held-out rows best, the rows as it wants them, and the targets.
 
@@ -324,7 +332,7 @@ def _best_prepared(
     wanted: tuple[Pair, ...] = ()
     for method in alternatives:
         kernel = getattr(method, "input_kernel", None)
-        data = collect(list(sources), normalise=normalise, kernel=kernel, seed=seed, runtime=runtime)
+        data = collect(list(sources), normalise=normalise, kernel=kernel, seed=seed, context=context)
         if best is None:
             wanted = tuple(targets) if targets is not None else all_targets(data.moments)
             routes_for(data.moments, wanted)  # what nothing joins is refused before any choice is made

@@ -1,9 +1,9 @@
-"""How far an extraction is: what callbacks are told, and the bar drawn when there is none."""
+"""How far an extraction or a training is: what callbacks are told, and the bar drawn when there is none."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,29 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """How far a training is.
+
+    Attributes:
+        label: The method for people.
+        epoch: Epochs done, of ``epochs``.
+        losses: Name of a part of the loss -> its mean over the epoch.
+        held_out: Mean reciprocal rank on held-out rows, in [0, 1]; None in an epoch that is not judged.
+        seconds: Time since this process began or resumed the training.
+    """
+
+    label: str
+    epoch: int
+    epochs: int
+    losses: Mapping[str, float]
+    held_out: float | None
+    seconds: float
+
+
+EpochCallback = Callable[[EpochProgress], None]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ evaluate:
   - dataset: {use: manifest, path: PLACE/test.jsonl}
     pair: [text_en, text_ja]
     oracle: {use: manifest, path: PLACE/oracle.jsonl}
-    baselines: [mox]
+    baselines: [mox-closed-form]
 """
 SYLLABLES = ["ka", "mo", "ri", "tu", "se", "no", "ha", "yi", "do", "pe"]
 # Other letters for the same syllables: a language that ridge regression can learn.

@@ -19,7 +19,7 @@ def test_run_prints_one_object_with_the_promised_fields(finished_run):
     assert (result["method"], result["n_queries"]) == ("ridge-chain", 120)
     assert set(result["recall"]) >= {"1", "5", "10"}
     assert result["chance"]["mrr"] < 0.1 < result["mrr"] <= 1
-    assert result["baselines"].keys() == {"mox"}
+    assert result["baselines"].keys() == {"mox-closed-form"}
     assert result["share_of_oracle"] == pytest.approx(result["mrr"] / result["oracle"]["mrr"])
     assert len(result["per_seed"]) == 2
     assert {path.name for path in out.iterdir()} >= {"artifact", "metrics.json", "report.html"}
@@ -33,12 +33,12 @@ def test_the_page_of_a_run_shows_what_was_found(finished_run):
 
 
 def test_run_in_words(graph, tmp_path, anybind):
-    result = anybind("run", graph, "--out", tmp_path / "out", "--seeds", "0", "--method", "mox")
+    result = anybind("run", graph, "--out", tmp_path / "out", "--seeds", "0", "--method", "mox-closed-form")
     assert (result.code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0] == "text_en ↔ text_ja: 120 queries, both directions"
     assert lines[2].split() == ["MRR", "95", "%", "interval", "R@1", "R@5", "R@10"]
-    assert [line.split()[0] for line in lines[4:8]] == ["mox", "mox", "oracle", "chance"]
+    assert [line.split()[0] for line in lines[4:8]] == ["mox-closed-form", "mox-closed-form", "oracle", "chance"]
     assert lines[-1] == f"page     {tmp_path / 'out' / 'report.html'}"
     assert all(Path(line.split()[-1]).exists() for line in lines[-3:])
 

@@ -25,7 +25,7 @@ from anybind.plugins import installed_registry
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("plugins/*/README.md")]
+PAGES = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md"), *ROOT.glob("plugins/*/README.md")]
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -117,7 +117,7 @@ def shown_default(option: specs.OptionSpec) -> str:
 
 @pytest.mark.parametrize("spec", builtin.anybind_binders(), ids=lambda spec: spec.name)
 def test_every_option_of_a_method_is_explained(spec: specs.BinderSpec) -> None:
-    listed = rows("docs/methods.md", below=f"## {spec.name}")[1:]
+    listed = [row for row in rows(f"docs/methods/{spec.name}.md") if row[0] != "option" and len(row) == 4]
     assert {row[:3] for row in listed} == shown_options(spec.options)
     for option in spec.options.values():
         explained = " ".join(row[3] for row in listed)
@@ -125,7 +125,7 @@ def test_every_option_of_a_method_is_explained(spec: specs.BinderSpec) -> None:
 
 
 def test_every_built_in_method_is_compared() -> None:
-    listed = {row[0] for row in rows("docs/methods.md", below="# Methods")[1:]}
+    listed = {re.sub(r"\[`?([\w-]+)`?\].*", r"\1", row[0]) for row in rows("docs/methods.md", below="# Methods")[1:]}
     assert listed == {spec.name for spec in builtin.anybind_binders()}
 
 
@@ -236,6 +236,11 @@ def anchors(page: Path) -> set[str]:
 def test_every_page_is_reached_from_the_readme() -> None:
     linked = {match["target"] for match in LINK.finditer(text_of("README.md"))}
     assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= linked | {"docs/benchmarks.md"}
+
+
+def test_every_method_page_is_reached_from_the_overview() -> None:
+    linked = {match["target"] for match in LINK.finditer(text_of("docs/methods.md"))}
+    assert {f"methods/{page.name}" for page in (DOCS / "methods").glob("*.md")} <= linked
 
 
 def test_the_place_for_results_is_marked() -> None:

@@ -33,7 +33,7 @@ evaluate:
   - dataset: {use: arrays, path: test}
     pair: [a, c]
     oracle: {use: arrays, path: oracle}
-    baselines: [mox]
+    baselines: [mox-closed-form]
 """
 WIDTHS = {"a": 5, "b": 6, "c": 5}
 SPLITS = {"first": ("ab", 60), "second": ("bc", 60), "test": ("ac", 30), "oracle": ("ac", 60)}

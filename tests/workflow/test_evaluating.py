@@ -53,9 +53,9 @@ def test_the_numbers_are_those_of_the_test_rows(judged) -> None:
 
 def test_oracle_and_baselines_stand_beside_it(judged) -> None:
     graph, store, _, (entry,) = judged
-    mox = fit_graph(graph, store, method="mox")
-    assert list(entry.baselines) == ["mox"]
-    assert evaluate_graph(graph, store, mox)[0].result.mrr == pytest.approx(entry.baselines["mox"].mrr)
+    mox = fit_graph(graph, store, method="mox-closed-form")
+    assert list(entry.baselines) == ["mox-closed-form"]
+    assert evaluate_graph(graph, store, mox)[0].result.mrr == pytest.approx(entry.baselines["mox-closed-form"].mrr)
     assert entry.share_of_oracle == pytest.approx(entry.result.mrr / entry.oracle.mrr)
 
 
@@ -63,8 +63,8 @@ def test_the_oracle_is_of_the_method_that_is_judged(judged) -> None:
     graph, store, _, (entry,) = judged
     blunt = fit_graph(graph, store, options={"ridge": 1e6})
     assert evaluate_graph(graph, store, blunt)[0].oracle.mrr == entry.oracle.mrr, "options do not reach the oracle"
-    (by_mox,) = evaluate_graph(graph, store, fit_graph(graph, store, method="mox"))
-    assert by_mox.method == "mox"
+    (by_mox,) = evaluate_graph(graph, store, fit_graph(graph, store, method="mox-closed-form"))
+    assert by_mox.method == "mox-closed-form"
     assert by_mox.oracle.mrr != entry.oracle.mrr
 
 
@@ -75,7 +75,7 @@ def test_an_entry_is_plain_json(judged) -> None:
     assert plain["pair"] == ["a", "c"]
     assert plain["method"] == "ridge-chain"
     assert plain["oracle"] == {"mrr": entry.oracle.mrr}
-    assert plain["baselines"] == {"mox": entry.baselines["mox"].mrr}
+    assert plain["baselines"] == {"mox-closed-form": entry.baselines["mox-closed-form"].mrr}
     assert plain["leaked_ids"] == 0
     assert plain["recall"].keys() == {"1", "5", "10"}
 

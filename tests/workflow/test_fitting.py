@@ -60,7 +60,7 @@ def test_a_graph_fits_what_its_arrays_fit(tiny) -> None:
     assert binder.spaces["b"].encoder == "vectors"
 
 
-@pytest.mark.parametrize("method", ["ridge-chain", "mox"])
+@pytest.mark.parametrize("method", ["ridge-chain", "mox-closed-form"])
 def test_test_rows_and_oracle_rows_leave_no_trace_in_a_fit(method: str, vector_graph: Writer, tmp_path: Path) -> None:
     def tensors(name: str, **seeds: int) -> dict[str, torch.Tensor]:
         graph, store = opened(vector_graph(tmp_path / name, **seeds))
@@ -76,8 +76,8 @@ def test_test_rows_and_oracle_rows_leave_no_trace_in_a_fit(method: str, vector_g
 
 def test_every_method_sees_the_same_rows(tiny) -> None:
     graph, store = tiny
-    declared, baseline = fit_graph(graph, store, seed=1), fit_graph(graph, store, seed=1, method="mox")
-    assert baseline.method_name == "mox"
+    declared, baseline = fit_graph(graph, store, seed=1), fit_graph(graph, store, seed=1, method="mox-closed-form")
+    assert baseline.method_name == "mox-closed-form"
     assert declared.training == baseline.training
 
 
@@ -86,7 +86,7 @@ def test_declared_options_are_those_of_the_declared_method(tiny) -> None:
     assert fit_graph(graph, store).fitted["ridge"] == 0.01
     assert fit_graph(graph, store, method="ridge-chain").fitted["ridge"] == 0.01
     assert fit_graph(graph, store, options={"ridge": 2.0}).fitted["ridge"] == 2.0
-    assert fit_graph(graph, store, method="mox").fitted["transition_strength"] == "auto"
+    assert fit_graph(graph, store, method="mox-closed-form").fitted["transition_strength"] == "auto"
 
 
 def test_the_oracle_is_the_same_method_on_true_pairs(tiny) -> None:
@@ -94,14 +94,14 @@ def test_the_oracle_is_the_same_method_on_true_pairs(tiny) -> None:
     oracle = fit_oracle(graph, store, 0, seed=0, method="ridge-chain")
     assert oracle.training.datasets["evaluate[0].oracle"].rows == {"a": 60, "c": 60}
     assert oracle.fitted["ridge"] == 0.01
-    assert fit_oracle(graph, store, 0, seed=0, method="mox").method_name == "mox"
+    assert fit_oracle(graph, store, 0, seed=0, method="mox-closed-form").method_name == "mox-closed-form"
 
 
 def test_an_entry_without_oracle_has_none(vector_graph: Writer, tmp_path: Path) -> None:
     graph = load_graph(
         vector_graph(tmp_path, lambda text: text.replace("    oracle: {use: arrays, path: oracle}\n", ""))
     )
-    assert fit_oracle(graph, EmbeddingStore(tmp_path / "s"), 0, seed=0, method="mox") is None
+    assert fit_oracle(graph, EmbeddingStore(tmp_path / "s"), 0, seed=0, method="mox-closed-form") is None
 
 
 def test_a_fit_without_vectors_says_which_command_makes_them(tiny, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_fit_without_vectors_says_which_command_makes_them(tiny, tmp_path: Pat
     empty = EmbeddingStore(tmp_path / "empty")
     for place, fails in (
         ("data set 'first', space 'a'", lambda: fit_graph(graph, empty)),
-        ("data set 'evaluate[0].oracle', space 'a'", lambda: fit_oracle(graph, empty, 0, seed=0, method="mox")),
+        ("data set 'evaluate[0].oracle', space 'a'", lambda: fit_oracle(graph, empty, 0, seed=0, method="mox-closed-form")),
     ):
         with pytest.raises(DataError, match="has not been extracted") as caught:
             fails()
@@ -244,7 +244,7 @@ class ThreadRank(Runtime):
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [("mox", None), ("pcca", {"rank": 3, "shrinkage": 1.0, "kernel": "linear", "steps": 3}),
+    [("mox-closed-form", None), ("pcca", {"rank": 3, "shrinkage": 1.0, "kernel": "linear", "steps": 3}),
      ("pcca", {"rank": 3, "shrinkage": 1.0, "landmarks": 16, "steps": 3})],
 )  # fmt: skip
 def test_two_ranks_fit_what_one_rank_fits(method: str, options: Any, tiny, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anybind.builtin.binders import built_in_binders
 from anybind.hookspecs import hookimpl
 from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec
 
@@ -86,72 +87,7 @@ def anybind_datasets() -> list[DatasetSpec]:
     ]
 
 
-_AUTO = 'a number, or "auto" to choose it on held-out rows of the data sets that exist'
-
-
 @hookimpl
 def anybind_binders() -> list[BinderSpec]:
-    """The closed-form methods."""
-    return [
-        BinderSpec(
-            name="pcca", factory="anybind.methods.pcca:PCCA",
-            summary="One low-rank probabilistic CCA over all spaces and data sets, with missing blocks.",
-            reference="Bach & Jordan (2005), with full noise, more than two views and missing blocks",
-            options={
-                "rank": OptionSpec(type="int", default="auto", minimum=1, description=f"Latent dims: {_AUTO}."),
-                "shrinkage": OptionSpec(
-                    type="float", default="auto", minimum=0,
-                    description=f"Isotropic pseudo-rows per noise covariance, in units of dims / 2: {_AUTO}.",
-                ),
-                "dims": OptionSpec(
-                    type="int", default=384, minimum=1, description="Leading directions kept of every space."
-                ),
-                "steps": OptionSpec(type="int", default=20, minimum=1, description="EM steps."),
-                "similarity": OptionSpec(
-                    type="str", default="cosine", choices=("cosine", "llr"),
-                    description="cosine of weighted canonical directions, or log-odds of being the same item.",
-                ),
-                "kernel": OptionSpec(
-                    type="str", default="auto", choices=("auto", "gaussian", "linear"),
-                    description="gaussian fits on Nyström features of the vectors, linear on the vectors; "
-                    "auto takes what retrieves held-out rows better.",
-                ),
-                "landmarks": OptionSpec(
-                    type="int", default=1024, minimum=2, description="Rows of a space that make its features, at most."
-                ),
-                "width": OptionSpec(
-                    type="float", default=2.0, minimum=1e-6,
-                    description="The Gaussian's gamma times the median squared distance.",
-                ),
-            },
-        ),
-        BinderSpec(
-            name="mox", factory="anybind.methods.mox:Mox",
-            summary="BrokenBind's transition matrices in closed form on whole data sets, chained over hops.",
-            reference="Huang et al. (2026), arXiv:2602.06451, Eq. 8 and 21",
-            options={
-                "transition": OptionSpec(
-                    type="str", default="ridge", choices=("ridge", "rank", "pinv"),
-                    description="How pivot-to-target maps are regularised; pinv is the paper's.",
-                ),
-                "transition_strength": OptionSpec(
-                    type="float", default="auto", minimum=0,
-                    description=f"Ridge in units of the mean variance, or the rank: {_AUTO}.",
-                ),
-                "head_ridge": OptionSpec(
-                    type="float", default="auto", minimum=0,
-                    description=f"Ridge of the heads, in units of the mean variance: {_AUTO}.",
-                ),
-            },
-        ),
-        BinderSpec(
-            name="ridge-chain", factory="anybind.methods.ridge_chain:RidgeChain",
-            summary="Ridge regression from space to space along the best route: the baseline to beat.",
-            options={
-                "ridge": OptionSpec(
-                    type="float", default="auto", minimum=0,
-                    description=f"Ridge of every hop, in units of the mean variance: {_AUTO}.",
-                ),
-            },
-        ),
-    ]  # fmt: skip
+    """Every binder method of the core."""
+    return built_in_binders()

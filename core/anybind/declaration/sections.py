@@ -280,7 +280,7 @@ def _evaluation(reader: Reader, names: Names, path: YamlPath) -> dict[str, Any]:
 def _baselines(reader: Reader, names: Names, path: YamlPath) -> tuple[str, ...]:
     if reader.value(path) == []:
         return ()
-    found = reader.names(path, "a list of binder methods such as [mox]")
+    found = reader.names(path, "a list of binder methods such as [ridge-chain, pcca]")
     for item, _ in found:
         names.binder(item)
     return tuple(name for _, name in found)

@@ -1,4 +1,4 @@
-"""State shared by the methods that compose maps along a route: ``ridge-chain`` and ``mox``.
+"""State shared by the methods that compose maps along a route: ``ridge-chain`` and ``mox-closed-form``.
 
 A fitted chain holds, for ordered pairs of spaces, the map that carries one into the other. A pair's score
 is the mean of the cosines in both spaces, so that neither direction is privileged. The joint space is

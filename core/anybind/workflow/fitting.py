@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from anybind.artifact import GRAPH
 from anybind.binder import Binder, fit_sources
+from anybind.distributed import Runtime
 from anybind.errors import NoPathError
+from anybind.fit_context import FitContext
 from anybind.workflow.graph import no_route
 from anybind.workflow.vectors import require_extracted, row_source, space_info
 
 if TYPE_CHECKING:
-    from anybind.distributed import Runtime
+    from pathlib import Path
+
     from anybind.fit_data import RowSource
+    from anybind.progress import EpochCallback
     from anybind.store import EmbeddingStore
     from anybind.workflow.graph import Graph
 
@@ -28,6 +32,8 @@ def fit_graph(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     runtime: Runtime | None = None,
+    checkpoints: Path | None = None,
+    progress: EpochCallback | None = None,
 ) -> Binder:
     """Fit a binder on a graph's training data sets.
 
@@ -38,6 +44,8 @@ def fit_graph(
         method: Another method than the declared one, with its default options.
         options: Options in place of the declared ones.
         runtime: The ranks that work together; every rank must see the whole store.
+        checkpoints: Folder in which a trained method keeps its checkpoints; see ``anybind.fit``.
+        progress: Told after every epoch of a trained method.
 
     Raises:
         NoPathError: the data sets do not join a target.
@@ -50,9 +58,10 @@ def fit_graph(
     everything = graph.declaration.bind.targets == "all"
     targets = None if everything else tuple(dict.fromkeys((*graph.targets, *judged)))
     chosen = method or graph.declaration.bind.method
+    context = FitContext(runtime or Runtime(), checkpoints, progress)
     try:
         _require_held(graph, sources, targets or ())
-        return _fit(graph, sources, chosen, options, targets, seed, runtime)
+        return _fit(graph, sources, chosen, options, targets, seed, context)
     except NoPathError as error:
         raise _explained(error, graph) from error
 
@@ -86,7 +95,7 @@ def _fit(
     options: Mapping[str, Any] | None,
     targets: Sequence[Pair] | None,
     seed: int,
-    runtime: Runtime | None,
+    context: FitContext | None,
 ) -> Binder:
     """Fit a method; without options it has the declared ones if it is the declared method, else its defaults."""
     declared = graph.declaration.bind
@@ -96,7 +105,7 @@ def _fit(
     texts = {GRAPH: graph.declaration.text}
     return fit_sources(
         sources, method=method, options=options, targets=targets, seed=seed, registry=graph.registry,
-        spaces=infos, texts=texts, runtime=runtime,
+        spaces=infos, texts=texts, context=context,
     )  # fmt: skip
 
 

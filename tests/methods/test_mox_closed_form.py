@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from anybind.errors import DataError, NoPathError, SelectionError
 from anybind.fit_data import FitData
-from anybind.methods.mox import Mox
+from anybind.methods.mox_closed_form import MoxClosedForm
 from anybind.methods.ridge_chain import RidgeChain
 
 Array = NDArray[np.float64]
 Make = Callable[..., FitData]
 Tensor = Callable[[Array], torch.Tensor]
 MRR = Callable[[Any], float]
-LITERAL = Mox(transition="pinv", head_ridge=0.0)
+LITERAL = MoxClosedForm(transition="pinv", head_ridge=0.0)
 
 
 def noisy(seed: int, n: int, spaces: str, dim: int = 6) -> dict[str, Array]:
@@ -65,8 +65,8 @@ def test_a_chain_is_the_product_of_its_hops(fit_data: Make) -> None:
     np.testing.assert_allclose(tensors["b/to/d"], factors[1] @ factors[2], atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [LITERAL, Mox()], ids=["pinv", "auto"])
-def test_the_order_of_rows_does_not_matter(fit_data: Make, method: Mox) -> None:
+@pytest.mark.parametrize("method", [LITERAL, MoxClosedForm()], ids=["pinv", "auto"])
+def test_the_order_of_rows_does_not_matter(fit_data: Make, method: MoxClosedForm) -> None:
     first, second = noisy(7, 60, "ab"), noisy(8, 60, "bc")
     order = np.random.default_rng(0).permutation(60)
     ids = [f"x{i}" for i in range(60)]
@@ -82,12 +82,12 @@ def test_the_order_of_rows_does_not_matter(fit_data: Make, method: Mox) -> None:
     "method",
     [
         LITERAL,
-        Mox(transition_strength=1e-9, head_ridge=1e-9),
-        Mox(transition="rank", transition_strength=6, head_ridge=0.0),
+        MoxClosedForm(transition_strength=1e-9, head_ridge=1e-9),
+        MoxClosedForm(transition="rank", transition_strength=6, head_ridge=0.0),
     ],
 )
 def test_recovers_exactly_where_the_target_is_linear_in_the_pivot(
-    fit_data: Make, tensor: Tensor, plain_mrr: MRR, method: Mox
+    fit_data: Make, tensor: Tensor, plain_mrr: MRR, method: MoxClosedForm
 ) -> None:
     random = np.random.default_rng(0)
     to_pivot, to_target = random.normal(size=(6, 6)), random.normal(size=(6, 9))
@@ -103,7 +103,7 @@ def test_recovers_exactly_where_the_target_is_linear_in_the_pivot(
     assert plain_mrr(scores) == 1
 
 
-def trap(fit_data: Make, tensor: Tensor, plain_mrr: MRR, method: Mox, n: int, seed: int) -> float:
+def trap(fit_data: Make, tensor: Tensor, plain_mrr: MRR, method: MoxClosedForm, n: int, seed: int) -> float:
     """MRR a -> c with n rows of (b, c) in 32 dims, 12 of them signal; (a, b) has 400 rows.
 
     By cosine in c's space: a score also counts the way back, whose transition was measured in the 400 rows.
@@ -124,9 +124,9 @@ def test_plain_pinv_fails_where_rows_are_as_many_as_dims_and_ridge_does_not(
     fit_data: Make, tensor: Tensor, plain_mrr: MRR
 ) -> None:
     methods = {
-        "pinv": Mox(transition="pinv", head_ridge=0.1),
-        "ridge": Mox(transition_strength=0.1, head_ridge=0.1),
-        "rank": Mox(transition="rank", transition_strength=12, head_ridge=0.1),
+        "pinv": MoxClosedForm(transition="pinv", head_ridge=0.1),
+        "ridge": MoxClosedForm(transition_strength=0.1, head_ridge=0.1),
+        "rank": MoxClosedForm(transition="rank", transition_strength=12, head_ridge=0.1),
     }
     mrr = {
         (name, n): np.mean([trap(fit_data, tensor, plain_mrr, method, n, seed) for seed in range(3)])
@@ -143,14 +143,14 @@ def test_plain_pinv_fails_where_rows_are_as_many_as_dims_and_ridge_does_not(
 def test_the_trap_is_avoided_by_default(fit_data: Make, tensor: Tensor, plain_mrr: MRR) -> None:
     chosen, literal = (
         np.mean([trap(fit_data, tensor, plain_mrr, method, 33, seed) for seed in range(3)])
-        for method in (Mox(), Mox(transition="pinv"))
+        for method in (MoxClosedForm(), MoxClosedForm(transition="pinv"))
     )
     assert chosen > 2 * literal
 
 
 def test_rank_cut_keeps_the_leading_directions(fit_data: Make) -> None:
     first, second = noisy(9, 60, "ab"), noisy(10, 50, "bc")
-    fitted = Mox(transition="rank", transition_strength=2, head_ridge=0.0).fit(fit_data({"d1": first, "d2": second}))
+    fitted = MoxClosedForm(transition="rank", transition_strength=2, head_ridge=0.0).fit(fit_data({"d1": first, "d2": second}))
     a1, b1 = (centred(first)[s] for s in "ab")
     b2, c2 = (centred(second)[s] for s in "bc")
     u, s, vt = np.linalg.svd(b2, full_matrices=False)
@@ -160,14 +160,14 @@ def test_rank_cut_keeps_the_leading_directions(fit_data: Make) -> None:
 
 def test_direct_pairs_are_ridge_regressions(fit_data: Make) -> None:
     data = fit_data({"d1": noisy(11, 60, "ab"), "d2": noisy(12, 60, "bc")})
-    tensors = Mox(transition="pinv", head_ridge=0.3).fit(data).tensors()
+    tensors = MoxClosedForm(transition="pinv", head_ridge=0.3).fit(data).tensors()
     expected = RidgeChain(ridge=0.3).fit(data).tensors()
     for name in ("a/to/b", "b/to/a", "b/to/c", "c/to/b"):
         torch.testing.assert_close(tensors[name], expected[name])
 
 
 def test_chosen_strengths_are_told(fit_data: Make) -> None:
-    fitted = Mox().fit(fit_data({"d1": noisy(13, 60, "ab"), "d2": noisy(14, 60, "bc")}))
+    fitted = MoxClosedForm().fit(fit_data({"d1": noisy(13, 60, "ab"), "d2": noisy(14, 60, "bc")}))
     assert fitted.chosen is not None
     assert fitted.chosen.keys() == {
         *(f"head {a} to {b}" for a in "abc" for b in "abc" if a != b),
@@ -178,8 +178,8 @@ def test_chosen_strengths_are_told(fit_data: Make) -> None:
 @pytest.mark.parametrize("transition", ["ridge", "rank", "pinv"])
 def test_restored_from_json_and_tensors_exactly(fit_data: Make, tensor: Tensor, transition: str) -> None:
     first, second = noisy(15, 60, "ab"), noisy(16, 60, "bc")
-    fitted = Mox(transition=transition).fit(fit_data({"d1": first, "d2": second}), targets=[("a", "c")])
-    restored = Mox.restore(json.loads(json.dumps(fitted.config())), fitted.tensors())
+    fitted = MoxClosedForm(transition=transition).fit(fit_data({"d1": first, "d2": second}), targets=[("a", "c")])
+    restored = MoxClosedForm.restore(json.loads(json.dumps(fitted.config())), fitted.tensors())
     assert restored.config() == fitted.config()
     a, c = tensor(first["a"]), tensor(second["c"])
     assert torch.equal(restored.score("a", a, "c", c), fitted.score("a", a, "c", c))
@@ -193,12 +193,12 @@ def test_scores_do_not_depend_on_which_space_comes_first(fit_data: Make, tensor:
     torch.testing.assert_close(fitted.score("c", c, "a", a), fitted.score("a", a, "c", c).T)
 
 
-@pytest.mark.parametrize("method", [LITERAL, Mox(transition_strength=0.1, head_ridge=0.1)])
-def test_two_rows_per_data_set_with_given_options(fit_data: Make, method: Mox) -> None:
+@pytest.mark.parametrize("method", [LITERAL, MoxClosedForm(transition_strength=0.1, head_ridge=0.1)])
+def test_two_rows_per_data_set_with_given_options(fit_data: Make, method: MoxClosedForm) -> None:
     data = fit_data({"d1": noisy(0, 2, "ab"), "d2": noisy(1, 2, "bc")})
     assert torch.isfinite(method.fit(data).score("a", torch.randn(3, 6), "c", torch.randn(2, 6))).all()
     with pytest.raises(SelectionError, match="too few"):
-        Mox().fit(data)
+        MoxClosedForm().fit(data)
 
 
 def test_refusals(fit_data: Make) -> None:

@@ -1,4 +1,4 @@
-"""``mox``: BrokenBind's multi-extrapolation in its data-set-level closed form (arXiv:2602.06451).
+"""``mox-closed-form``: BrokenBind's multi-extrapolation in its data-set-level closed form (arXiv:2602.06451).
 
 Data set 1 holds (a, b), data set 2 holds (b, c). Equation 8 gives data set 1 pseudo-embeddings of the
 hidden modality, ``c~1 = B1 (B2)^+ C2``: the least-squares map from pivot to target measured in data set 2,
@@ -29,7 +29,7 @@ from anybind.methods.hops import fit_hop
 
 
 @dataclass(frozen=True)
-class Mox:
+class MoxClosedForm:
     """Pseudo-embeddings through transition maps, and ridge heads onto them.
 
     Args:
@@ -51,7 +51,7 @@ class Mox:
         targets: Sequence[Pair] = (),
         routes: Mapping[Pair, Sequence[Route]] | None = None,
         seed: int = 0,
-    ) -> Mox:
+    ) -> MoxClosedForm:
         """Fit transitions and heads for every connected pair; see ``BinderMethod.fit``. The seed is unused.
 
         Raises:
@@ -85,7 +85,7 @@ class Mox:
         return self._fitted().tensors()
 
     @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Mox:
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> MoxClosedForm:
         """Rebuild from ``config`` and ``tensors``."""
         options = (config["transition"], config["transition_strength"], config["head_ridge"])
         return cls(*options, Chain.restore(config, tensors), dict(config["chosen"]))
@@ -98,7 +98,7 @@ class Mox:
 class _Transitions:
     """The maps (F_p)^+ F_q between neighbouring spaces, fitted when first needed."""
 
-    def __init__(self, method: Mox, data: FitData) -> None:
+    def __init__(self, method: MoxClosedForm, data: FitData) -> None:
         self._method, self._data = method, data
         self._known: dict[Pair, torch.Tensor] = {}
         self.strengths: dict[Pair, float] = {}
