@@ -340,7 +340,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "tensor missing": (tensors_changed(lambda t: {k: t[k] for k in sorted(t)[1:]}), "different tensors"),
     "tensor too many": (tensors_changed(lambda t: {**t, "zzz": torch.ones(1)}), "zzz"),
     "another shape": (lambda f: described(f, shape=[1, 1]), "does not fit"),
-    "another type": (lambda f: described(f, dtype="float32"), "does not fit"),
+    "another type": (lambda f: described(f, dtype="float64"), "does not fit"),
     "an odd type": (lambda f: described(f, dtype="object"), "dtype"),
     "pickle beside it": (lambda f: (f / "weights.pkl").write_bytes(b""), "weights.pkl"),
     "code beside it": (lambda f: (f / "modeling.PY").write_bytes(b""), "modeling.PY"),

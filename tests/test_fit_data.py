@@ -20,8 +20,8 @@ import anybind
 from anybind.array_input import array_source
 from anybind.distributed import Runtime
 from anybind.errors import DataError, MemoryLimitError
+from anybind.features import FeatureOptions, NystroemMap
 from anybind.fit_data import Batch, FitData, RowSource, collect, fold_of
-from anybind.input_maps import KernelOptions
 
 EXACT = {"rtol": 1e-10, "atol": 1e-14}
 
@@ -234,9 +234,9 @@ def test_spaces_that_fit_are_left_as_they_are() -> None:
 
 def test_kernel_features_take_the_place_of_the_rows() -> None:
     rows = {"a": normal(0, 90, 4), "b": normal(1, 90, 3)}
-    data = collect([array_source("d", rows)], kernel=KernelOptions(landmarks=25, width=1.0), normalise=False)
-    kernel = data.inputs["a"].kernel
-    assert kernel is not None
+    data = collect([array_source("d", rows)], features=FeatureOptions(landmarks=25), normalise=False)
+    kernel = data.inputs["a"].features
+    assert isinstance(kernel, NystroemMap)
     held = {tuple(row) for row in rows["a"].astype(np.float32).tolist()}
     assert len(kernel.landmarks) == 25
     assert all(tuple(row) in held for row in kernel.landmarks.tolist())
@@ -254,11 +254,12 @@ def test_landmarks_come_from_all_data_sets_and_each_item_counts_once() -> None:
         array_source("d2", {"a": shared[::-1], "b": normal(2, 30, 3)}, ids=ids[::-1]),
         array_source("d3", {"a": normal(3, 10, 4), "c": normal(4, 10, 3)}),
     ]
-    data = collect(sources, kernel=KernelOptions(landmarks=100), normalise=False)
-    assert data.inputs["a"].kernel is not None
-    landmarks = {tuple(row) for row in data.inputs["a"].kernel.landmarks.tolist()}
+    data = collect(sources, features=FeatureOptions(landmarks=100), normalise=False)
+    features = data.inputs["a"].features
+    assert isinstance(features, NystroemMap)
+    landmarks = {tuple(row) for row in features.landmarks.tolist()}
     expected = np.concatenate([shared, normal(3, 10, 4)]).astype(np.float32)
-    assert len(data.inputs["a"].kernel.landmarks) == 40
+    assert len(features.landmarks) == 40
     assert landmarks == {tuple(row) for row in expected.tolist()}
 
 
@@ -266,8 +267,8 @@ def test_missing_rows_are_no_landmarks() -> None:
     rows, held = normal(0, 40, 3), np.arange(40) % 4 > 0
     rows[~held] = np.nan
     source = array_source("d", {"a": rows, "b": normal(1, 40, 3)}, present={"a": held})
-    kernel = collect([source], kernel=KernelOptions()).inputs["a"].kernel
-    assert kernel is not None
+    kernel = collect([source], features=FeatureOptions()).inputs["a"].features
+    assert isinstance(kernel, NystroemMap)
     assert len(kernel.landmarks) == held.sum()
     assert torch.isfinite(kernel.root).all()
 
@@ -275,15 +276,15 @@ def test_missing_rows_are_no_landmarks() -> None:
 def test_a_rare_space_has_as_many_landmarks_as_rows() -> None:
     held = np.arange(400) % 20 == 0
     source = array_source("d", {"a": normal(0, 400, 3), "b": normal(1, 400, 3)}, present={"a": held})
-    inputs = collect([source], kernel=KernelOptions(landmarks=20)).inputs
-    assert all(inputs[space].kernel is not None for space in "ab")
+    inputs = collect([source], features=FeatureOptions(landmarks=20)).inputs
+    assert all(inputs[space].features is not None for space in "ab")
     assert [len(inputs[space].tensors()["landmarks"]) for space in "ab"] == [20, 20]
 
 
 def test_many_features_are_projected_as_wide_rows_are() -> None:
     rows = {"a": normal(0, 60, 4), "b": normal(1, 60, 3)}
-    kernel = KernelOptions(width=0.5)
-    data = collect([array_source("d", rows)], kernel=kernel, full_width=40, projected_dim=12)
+    options = FeatureOptions(width=0.5)
+    data = collect([array_source("d", rows)], features=options, full_width=40, projected_dim=12)
     assert data.dims == {"a": 12, "b": 12}
     features = data.inputs["a"](torch.tensor(rows["a"], dtype=torch.float32))
     assert features.shape == (60, 12)
@@ -358,9 +359,9 @@ from safetensors.torch import save_file
 from anybind.array_input import array_source
 from anybind.distributed import Runtime
 from anybind.errors import AnybindError
+from anybind.features import FeatureOptions
 from anybind.fit_context import FitContext
 from anybind.fit_data import collect
-from anybind.input_maps import KernelOptions
 from anybind.moments import Moments
 
 DIMS = {"a": 12, "b": 10, "c": 8}
@@ -396,7 +397,8 @@ def report(runtime):
     labels = {
         "full": {},
         "projected": {"full_width": 20, "projected_dim": 4},
-        "kernel": {"kernel": KernelOptions(landmarks=30, width=0.5)},
+        "kernel": {"features": FeatureOptions(landmarks=30, width=0.5)},
+        "fourier": {"features": FeatureOptions("fourier", dims=8)},
     }
     for label, options in labels.items():
         data = collect(list(sources(runtime)), sample_rows=60, context=FitContext(runtime), seed=2, **options)

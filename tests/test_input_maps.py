@@ -1,15 +1,14 @@
-"""Input maps: unit length at any scale, kernel features against scikit-learn, and strict loading."""
+"""Input maps: unit length at any scale, the order of their steps, reading vectors back, and strict loading."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import KernelPCA
-from sklearn.metrics.pairwise import rbf_kernel
 
-from anybind.errors import ArtifactError
-from anybind.input_maps import InputMap, KernelMap, gaussian, kernel_map
+from anybind.errors import ArtifactError, UsageError
+from anybind.features import FeatureOptions, NystroemMap, feature_map
+from anybind.input_maps import InputMap
 
 
 def normal(seed: int, *shape: int) -> torch.Tensor:
@@ -38,70 +37,53 @@ def test_a_row_of_zeros_stays_zero_and_projection_comes_last() -> None:
 # ------------------------------------------------------------------------------------ kernel features
 
 
-@pytest.mark.parametrize("gamma", [0.01, 0.5, 20.0])
-def test_the_kernel_is_that_of_scikit_learn(gamma: float) -> None:
-    a, b = normal(0, 20, 3).double(), normal(1, 15, 3).double()
-    np.testing.assert_allclose(gaussian(a, b, gamma), rbf_kernel(a, b, gamma=gamma), rtol=1e-9, atol=1e-12)
+def kernel_features(seed: int = 0, rows: int = 9, dims: int = 384) -> NystroemMap:
+    features = feature_map(normal(seed, rows, 4), FeatureOptions(dims=dims), 0)
+    assert isinstance(features, NystroemMap)
+    return features
 
 
-def test_inner_products_of_features_are_the_kernel_where_every_row_is_a_landmark() -> None:
-    rows = normal(0, 60, 4)
-    features = kernel_map(rows, width=1.0)
-    assert features is not None
-    found = features(rows)
-    assert found.dtype == torch.float32
-    np.testing.assert_allclose(found @ found.T, rbf_kernel(rows, gamma=features.gamma), atol=1e-4)
-    oracle = KernelPCA(kernel="rbf", gamma=features.gamma, n_components=5).fit(rows.numpy())
-    centred = found - found.mean(0)
-    np.testing.assert_allclose(torch.linalg.svdvals(centred)[:5] ** 2, oracle.eigenvalues_, rtol=1e-3)
+def test_features_come_after_the_length_and_before_the_projection() -> None:
+    features, rows = kernel_features(), normal(1, 5, 4)
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    torch.testing.assert_close(InputMap(True, features)(rows), features(unit))
+    projection = normal(2, features.width, 3)
+    torch.testing.assert_close(InputMap(True, features, projection)(rows), features(unit) @ projection)
 
 
-def test_few_landmarks_come_close_for_rows_they_have_not_seen() -> None:
-    features = kernel_map(normal(0, 150, 2), width=0.3)
-    assert features is not None
-    rows = normal(1, 50, 2)
-    found = features(rows)
-    np.testing.assert_allclose(found @ found.T, rbf_kernel(rows, gamma=features.gamma), atol=0.05)
+def test_vectors_are_read_back_from_their_features() -> None:
+    """Of rows like the landmarks; the variance says how far off the reading is."""
+    features, rows = kernel_features(rows=400), normal(1, 300, 4)
+    mean, variance = InputMap(False, features).inverse(features(rows), torch.zeros(300, features.width))
+    error = (mean - rows).square().mean(0)
+    assert (error < 0.2).all()
+    assert (error > 0.2 * variance[0]).all()
+    assert (error < 5 * variance[0]).all()
+    _, more = InputMap(False, features).inverse(features(rows), torch.ones(300, features.width))
+    assert (more > variance).all()
 
 
-def test_width_is_in_units_of_the_median_squared_distance() -> None:
-    rows = normal(0, 40, 3)
-    one, two = kernel_map(rows, 1.0), kernel_map(rows * 10, 2.0)
-    assert one is not None
-    assert two is not None
-    distances = torch.pdist(rows.double()) ** 2
-    assert one.gamma == pytest.approx(1 / float(distances.median()), rel=0.02)
-    assert two.gamma == pytest.approx(one.gamma / 50, rel=1e-5)
+def test_plain_vectors_are_their_own_inverse() -> None:
+    rows, spread = normal(0, 5, 4), normal(1, 5, 4).abs()
+    mean, variance = InputMap(True).inverse(rows, spread)
+    assert torch.equal(mean, rows)
+    assert torch.equal(variance, spread)
 
 
-def test_features_do_not_depend_on_how_many_rows_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = kernel_map(normal(0, 20, 3), 1.0)
-    assert features is not None
-    whole = features(normal(1, 10, 3))
-    monkeypatch.setattr("anybind.input_maps._ROWS_AT_ONCE", 4)
-    torch.testing.assert_close(features(normal(1, 10, 3)), whole)
-    assert features(torch.zeros(0, 3)).shape == (0, whole.shape[1])
-
-
-def test_equal_landmarks_do_no_harm_and_nothing_else_makes_no_map() -> None:
-    rows = normal(0, 12, 3)
-    single, double = kernel_map(rows, 1.0), kernel_map(torch.cat([rows, rows]), 1.0)
-    assert single is not None
-    assert double is not None
-    assert double.root.shape[1] == single.root.shape[1] == 12
-    assert torch.isfinite(double(rows)).all()
-    assert kernel_map(rows[:1].repeat(5, 1), 1.0) is None
-    assert kernel_map(rows[:1], 1.0) is None
-    assert kernel_map(rows[:0], 1.0) is None
+@pytest.mark.parametrize("kind", ["projected", "random"])
+def test_what_cannot_be_read_back_says_so(kind: str) -> None:
+    random = feature_map(normal(0, 9, 4), FeatureOptions("fourier", dims=6), 0)
+    inputs = InputMap(True, random) if kind == "random" else InputMap(True, projection=normal(0, 4, 2))
+    with pytest.raises(UsageError, match="cannot be told"):
+        inputs.inverse(torch.zeros(1, 6), torch.zeros(1, 6))
 
 
 # ------------------------------------------------------------------------------------------- loading
 
 
 def whole_map() -> InputMap:
-    features = kernel_map(normal(0, 9, 4), 1.0)
-    assert features is not None
-    return InputMap(True, features, normal(1, features.root.shape[1], 3))
+    features = kernel_features()
+    return InputMap(True, features, normal(1, features.width, 3))
 
 
 @pytest.mark.parametrize(
@@ -139,8 +121,3 @@ def test_parts_that_do_not_fit_are_refused(change: dict[str, torch.Tensor | None
     with pytest.raises(ArtifactError, match="fit") as caught:
         InputMap.restore(True, 4, {name: part for name, part in parts.items() if part is not None}, "image")
     assert caught.value.where == "space 'image'"
-
-
-def test_a_kernel_map_is_plain_data() -> None:
-    features = KernelMap(torch.tensor([[0.0], [1.0]]), torch.eye(2), gamma=1.0)
-    np.testing.assert_allclose(features(torch.tensor([[0.0]])), [[1.0, np.exp(-1)]], rtol=1e-6)

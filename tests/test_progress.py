@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from anybind.distributed import Runtime
-from anybind.progress import Progress, reporting
+from anybind.progress import EpochProgress, Progress, reporting, reporting_epochs
 
 
 class Terminal(io.StringIO):
@@ -52,3 +52,25 @@ def test_no_terminal_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
         report(Progress("image", 3, 10, 1.0))
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_epochs_reach_the_callback_or_a_bar_for_each_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs = [
+        EpochProgress(label, epoch, 2, {"contrast": 1.5, "total": 2.25}, held_out, 1.0)
+        for label, held_out in (("heads", 0.125), ("heads, all rows", None))
+        for epoch in (1, 2)
+    ]
+    for runtime, heard in ((Runtime(), epochs), (Runtime(rank=1, world=2), [])):
+        seen: list[EpochProgress] = []
+        with reporting_epochs(seen.append, runtime) as report:
+            for epoch in epochs:
+                report(epoch)
+        assert seen == heard
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with reporting_epochs(None, Runtime()) as report:
+        for epoch in epochs:
+            report(epoch)
+    drawn = terminal.getvalue()
+    for text in ("heads: 100%", "heads, all rows: 100%", "2/2", "loss 2.250, held-out MRR 0.125", "epoch/s"):
+        assert text in drawn

@@ -25,6 +25,7 @@ from anybind.errors import NoPathError, UnknownNameError, UsageError
 from anybind.fit_context import FitContext
 from anybind.fit_data import FitData, RowSource, collect
 from anybind.input_maps import InputMap
+from anybind.methods.posterior import Imputed
 from anybind.options import closest_name
 from anybind.plugins import installed_registry
 from anybind.report.card import model_card
@@ -119,6 +120,49 @@ class Binder:
         """
         return self._method.score(space_a, self._prepared(space_a, a), space_b, self._prepared(space_b, b))
 
+    def impute(
+        self, space: str, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None
+    ) -> Imputed:
+        """Vectors of a space, expected from what rows show in other spaces.
+
+        Args:
+            space: The space to fill in. Where ``rows`` shows it, the row itself comes back with variance 0.
+            rows: Space -> (n, dim) array; row i of every space is the same item.
+            present: Space -> (n,) booleans, where rows are missing.
+
+        Returns:
+            ``mean`` and ``variance``, (n, dim) float32 each: the encoder's vectors, of unit length where the
+            binder was fitted so. With kernel features the variance is approximate; see ``InputMap.inverse``.
+
+        Raises:
+            As ``embed``; UsageError where the method, or its features, cannot tell vectors; NoPathError where no
+            chain of data sets joins the spaces.
+        """
+        found = self._able("impute")(space, self._prepared_rows(rows), present=_masks(present))
+        mean, variance = self._inputs[self._space(space).name].inverse(found.mean, found.variance)
+        return Imputed(mean, variance)
+
+    def fuse(self, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """One vector of the joint space for each row, from all spaces that it shows, by their precision.
+
+        Args:
+            rows: Space -> (n, dim) array; row i of every space is the same item.
+            present: Space -> (n,) booleans, where rows are missing.
+
+        Returns:
+            (n, r) float32, comparable with ``embed``.
+
+        Raises:
+            As ``impute``.
+        """
+        fused: torch.Tensor = self._able("fuse")(self._prepared_rows(rows), present=_masks(present))
+        return fused
+
+    def uncertainty(self, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """(n,) float32 in (0, 1]: how little each row's spaces tell of it; 1 for nothing. Arguments as ``fuse``."""
+        told: torch.Tensor = self._able("uncertainty")(self._prepared_rows(rows), present=_masks(present))
+        return told
+
     def encode(self, inputs: Any, *, modality: str, batch_size: int = 32) -> torch.Tensor:
         """Raw inputs in the joint space, through the encoder this binder was fitted with.
 
@@ -203,6 +247,19 @@ class Binder:
     def __repr__(self) -> str:
         return f"Binder({self.method_name!r}, spaces={self.dims})"
 
+    def _able(self, verb: str) -> Any:
+        """The method's own ``verb``; UsageError where it has none."""
+        found = getattr(self._method, verb, None)
+        if found is None:
+            raise UsageError(
+                f"the method {self.method_name!r} cannot {verb}", expected="a method with a model of its rows",
+                hint="fit with method pcca",
+            )  # fmt: skip
+        return found
+
+    def _prepared_rows(self, rows: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        return {space: self._prepared(space, vectors) for space, vectors in rows.items()}
+
     def _prepared(self, space: str, vectors: Any) -> torch.Tensor:
         info = self._space(space)
         return self._inputs[space](finite_matrix(vectors, f"space {space!r}", info.dim))
@@ -221,7 +278,7 @@ class Binder:
 def fit(
     datasets: Mapping[str, Mapping[str, Any]],
     *,
-    method: str = "pcca",
+    method: str = "auto",
     options: Mapping[str, Any] | None = None,
     targets: Sequence[Pair] | None = None,
     present: Mapping[str, Mapping[str, Any]] | None = None,
@@ -331,8 +388,8 @@ def _best_prepared(
     best: tuple[float, BinderMethod, FitData] | None = None
     wanted: tuple[Pair, ...] = ()
     for method in alternatives:
-        kernel = getattr(method, "input_kernel", None)
-        data = collect(list(sources), normalise=normalise, kernel=kernel, seed=seed, context=context)
+        features = getattr(method, "input_features", None)
+        data = collect(list(sources), normalise=normalise, features=features, seed=seed, context=context)
         if best is None:
             wanted = tuple(targets) if targets is not None else all_targets(data.moments)
             routes_for(data.moments, wanted)  # what nothing joins is refused before any choice is made
@@ -344,6 +401,10 @@ def _best_prepared(
             best = (quality, method, data)
     assert best is not None  # noqa: S101 - a method offers itself at least
     return best[1], best[2], wanted
+
+
+def _masks(present: Mapping[str, Any] | None) -> dict[str, torch.Tensor] | None:
+    return None if present is None else {s: torch.as_tensor(mask, dtype=torch.bool) for s, mask in present.items()}
 
 
 def _by_dataset(what: str, given: Any, datasets: Mapping[str, Any]) -> Mapping[str, Any]:

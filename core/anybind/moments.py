@@ -279,6 +279,13 @@ class Moments:
                 target.add_sums(block.n, total @ stacked, stacked.T @ outer @ stacked)
         return result
 
+    def without_fold(self, fold: int) -> Moments:
+        """The moments of the rows of all other folds; shares its sums with this object, so add to neither."""
+        result = Moments(self.dims, folds=self.folds, memory_limit=self.memory_limit)
+        result._blocks = {key: block for key, block in self._blocks.items() if key.fold != fold}
+        result._bytes = self._bytes
+        return result
+
     def __iter__(self) -> Iterator[tuple[BlockKey, Block]]:
         return iter(sorted(self._blocks.items()))
 

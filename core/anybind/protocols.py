@@ -78,10 +78,14 @@ class Dataset(Protocol):
 class BinderMethod(Protocol):
     """A binder method: fitted state plus the maps it defines. Instances are made with validated options.
 
-    ``fit`` returns a new fitted object and leaves ``self`` unchanged. A method that wants kernel features
-    in place of the vectors has an attribute ``input_kernel``: an ``anybind.input_maps.KernelOptions``, or None.
-    One that leaves such a choice open has ``alternatives() -> tuple`` of methods like itself, and
-    ``held_out(data) -> float``: rows are prepared for each, and the one with the highest value is fitted.
+    ``fit`` returns a new fitted object and leaves ``self`` unchanged. Optional members:
+
+    - ``input_features``: an ``anybind.features.FeatureOptions``, or None; kernel features in place of the vectors.
+    - ``alternatives() -> tuple`` of methods like itself, in order of preference, and ``held_out(data) -> float``,
+      for one that leaves such a choice open: rows are prepared for each, and the one with the highest value
+      is fitted.
+    - ``settled()``: for a fitted method, an unfitted one with what it has chosen as given.
+    - ``impute``, ``fuse``, ``uncertainty``: as those of ``anybind.methods.pcca.PCCA``, behind ``Binder``'s.
     """
 
     def fit(self, data: FitData, *, targets: Sequence[tuple[str, str]], routes: Mapping[tuple[str, str], Any],

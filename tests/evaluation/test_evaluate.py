@@ -12,6 +12,7 @@ from sklearn.metrics import label_ranking_average_precision_score, top_k_accurac
 
 from anybind.errors import AnybindError, EvaluationError, ShapeError, UnknownNameError
 from anybind.evaluation import evaluate, share_of_oracle
+from anybind.postprocessing import csls
 
 
 class DotBinder:
@@ -219,3 +220,21 @@ def test_a_binder_that_scores_wrongly_is_named_with_the_pair(scores):
     with pytest.raises(AnybindError) as caught:
         _one(Broken(), _noisy_pair(6, 1.0, seed=12))
     assert "scores of 'image' against 'audio'" in str(caught.value)
+
+
+def test_scores_can_be_postprocessed_as_a_whole() -> None:
+    """A hub that scores high with every query loses its lead; tiles do not change that."""
+    rows = torch.eye(6) + 0.01
+    rows[:, 0] += 1.5  # item 0 is everybody's neighbour
+
+    class Hub:
+        def score(self, a: str, x: torch.Tensor, b: str, y: torch.Tensor) -> torch.Tensor:
+            return x @ y.T
+
+    spaces = {"a": torch.eye(6), "b": rows.T}
+    (plain,) = evaluate(Hub(), spaces, [("a", "b")], n_boot=0)
+    (fair,) = evaluate(Hub(), spaces, [("a", "b")], n_boot=0, postprocess=lambda table: csls(table, 3))
+    assert plain.mrr < 0.8
+    assert fair.mrr == 1.0
+    with pytest.raises(EvaluationError, match="do not fit into memory"):
+        evaluate(Hub(), spaces, [("a", "b")], n_boot=0, postprocess=csls, memory_limit=200)

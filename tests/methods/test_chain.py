@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anybind.errors import ArtifactError, NoPathError
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, all_routes, hub_of, new_chain, wanted_routes
+from anybind.methods.chain import Chain, all_routes, hub_of, new_chain, routes_of_pairs, wanted_routes
 from anybind.moments import Moments
 
 Array = NDArray[np.float64]
@@ -76,6 +76,29 @@ def test_a_space_scores_against_itself_by_cosine() -> None:
     chain = small_chain()
     x = (rows(1, "a", 6).double() - chain.means["a"]).numpy()
     np.testing.assert_allclose(chain.score("a", rows(1, "a", 6), "a", rows(1, "a", 6)), cosines(x, x), atol=1e-6)
+
+
+def test_pairs_meet_where_their_places_say() -> None:
+    """Two places count equally; one of them a space with a map to itself, the other no space at all."""
+    random = np.random.default_rng(3)
+    means = {s: torch.tensor(random.normal(size=d)) for s, d in DIMS.items()}
+    ways = [("a", "b"), ("b", "b"), ("c", "b"), ("a", "a~c"), ("c", "a~c")]
+    maps = {way: torch.tensor(random.normal(size=(DIMS[way[0]], 2))) for way in ways}
+    chain = Chain("a~c", means, maps, {("a", "c"): ("b", "a~c")})
+    a, c = rows(1, "a", 6), rows(2, "c", 7)
+    x, y = (a.double() - means["a"]).numpy(), (c.double() - means["c"]).numpy()
+    expected = sum(cosines(x @ maps["a", p].numpy(), y @ maps["c", p].numpy()) for p in ("b", "a~c")) / 2
+    np.testing.assert_allclose(chain.score("a", a, "c", c), expected, atol=1e-6)
+    torch.testing.assert_close(chain.score("c", c, "a", a), chain.score("a", a, "c", c).T)
+    with pytest.raises(NoPathError):
+        chain.score("a", a, "b", rows(3, "b", 2))  # no place was agreed on, and a has no way to itself at b's end
+    restored = Chain.restore(json.loads(json.dumps(chain.config())), chain.tensors())
+    assert restored.config() == chain.config()
+    assert torch.equal(restored.score("a", a, "c", c), chain.score("a", a, "c", c))
+    for name in ("b/to/b", "a/to/a~c"):
+        broken = {**chain.tensors(), name: torch.zeros(maps["a", "b"].shape[0] - 1, 3, dtype=torch.float64)}
+        with pytest.raises(ArtifactError, match="wrong shape"):
+            Chain.restore(chain.config(), broken)
 
 
 def test_no_rows_give_no_scores() -> None:
@@ -153,6 +176,17 @@ def test_a_fit_serves_its_targets_both_ways_and_the_hub(fit_data: Make) -> None:
     wanted = wanted_routes(moments, [("a", "c"), ("b", "d")], {})
     assert wanted.keys() == {("a", "c"), ("c", "a"), ("b", "d"), ("d", "b"), ("b", "c"), ("d", "c")}
     assert all(every[pair] == route for pair, route in wanted.items())
+
+
+def test_pairs_come_once_and_targets_with_their_routes(fit_data: Make) -> None:
+    moments = moments_of(fit_data, d1="ab", d2="bc", d3="cd", d4="ax", d5="cx")
+    given: Any = {("c", "a"): (("c", "b", "a"), ("c", "x", "a"), ("c", "d", "e", "a"))}
+    routes = routes_of_pairs(moments, [("c", "a")], given)
+    assert routes["a", "c"] == (("a", "b", "c"), ("a", "x", "c"))
+    assert routes["a", "d"] == (("a", "b", "c", "d"),)
+    assert all(a < b for a, b in routes)
+    both: Any = {**given, ("a", "c"): (("a", "b", "c"),)}
+    assert routes_of_pairs(moments, [("c", "a")], both)["a", "c"] == routes["a", "c"]
 
 
 def test_the_hub_is_the_first_targets_goal(fit_data: Make) -> None:

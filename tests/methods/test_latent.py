@@ -22,7 +22,8 @@ from anybind.methods.latent import (
     em_step,
     log_likelihood,
     pooled_covariances,
-    shrunk,
+    posterior_map,
+    run_em,
     space_by_space,
 )
 from anybind.moments import Group, Moments
@@ -287,16 +288,6 @@ def test_pooled_covariance_weights_groups_by_rows() -> None:
     np.testing.assert_allclose(pooled_covariances(groups_of(rows), ["a"])["a"], held.T @ held / 35, atol=1e-12)
 
 
-def test_shrunk_adds_isotropic_pseudo_rows() -> None:
-    rows = torch.tensor(np.random.default_rng(0).normal(size=(10, 3)))
-    covariance = rows.T @ rows / 10
-    # pseudo-rows of the mean variance along each axis, spread evenly over the axes
-    pseudo = torch.eye(3, dtype=torch.float64) * (3 * covariance.trace() / 3).sqrt()
-    expected = (rows.T @ rows + 2 * pseudo.T @ pseudo / 3) / 12
-    torch.testing.assert_close(shrunk(covariance, 10, 2), expected)
-    torch.testing.assert_close(shrunk(covariance, 10, 0), covariance)
-
-
 def test_information_is_psi_inverse_w() -> None:
     model = random_model(9)
     weighted, precision = model.information("a")
@@ -322,3 +313,21 @@ def test_fewer_rows_than_dims_stays_finite_with_shrinkage() -> None:
     for _ in range(50):
         model = em_step(model, groups, 1.0)
     assert all(torch.isfinite(w).all() for w in (*model.loadings.values(), *model.noise.values()))
+
+
+def test_run_em_takes_the_steps_it_is_told() -> None:
+    groups = groups_of(patterned_rows(12, CHAIN))
+    start = Start.of(groups).model(2)
+    expected = em_step(em_step(start, groups, 1.0), groups, 1.0)
+    stepped = run_em(start, groups, 1.0, 2)
+    assert all(torch.equal(stepped.loadings[s], expected.loadings[s]) for s in SPACES)
+    assert run_em(start, groups, 1.0, 0) is start
+
+
+def test_posterior_map_is_the_conditional_mean_of_the_joint_gaussian() -> None:
+    model = random_model(13)
+    matrix, covariance = posterior_map(model, "b")
+    w, psi = model.loadings["b"].numpy(), model.noise["b"].numpy()
+    gain = w.T @ np.linalg.inv(w @ w.T + psi)
+    np.testing.assert_allclose(matrix, gain.T, atol=1e-9)
+    np.testing.assert_allclose(covariance, gain @ w, atol=1e-9)

@@ -150,7 +150,8 @@ def test_the_trap_is_avoided_by_default(fit_data: Make, tensor: Tensor, plain_mr
 
 def test_rank_cut_keeps_the_leading_directions(fit_data: Make) -> None:
     first, second = noisy(9, 60, "ab"), noisy(10, 50, "bc")
-    fitted = MoxClosedForm(transition="rank", transition_strength=2, head_ridge=0.0).fit(fit_data({"d1": first, "d2": second}))
+    method = MoxClosedForm(transition="rank", transition_strength=2, head_ridge=0.0)
+    fitted = method.fit(fit_data({"d1": first, "d2": second}))
     a1, b1 = (centred(first)[s] for s in "ab")
     b2, c2 = (centred(second)[s] for s in "bc")
     u, s, vt = np.linalg.svd(b2, full_matrices=False)

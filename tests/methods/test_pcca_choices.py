@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from anybind.errors import AnybindError, DataError, NoPathError, SelectionError
+from anybind.features import FeatureOptions
 from anybind.fit_data import FitData
-from anybind.methods.pcca import PCCA, largest_rank
+from anybind.methods.joined import largest_rank
+from anybind.methods.pcca import PCCA
 
 Array = NDArray[np.float64]
 Make = Callable[..., FitData]
@@ -57,7 +59,7 @@ def test_too_few_rows_for_auto_say_so_and_numbers_work(fit_data: Make, truth: An
     data = fit_data({"d1": model.draw(8, ["a", "b"], 0), "d2": model.draw(8, ["b", "c"], 1)})
     with pytest.raises(SelectionError, match="too few") as error:
         PCCA().fit(data)
-    assert "(kernel, rank, shrinkage, ridge)" in str(error.value.hint)
+    assert "(features, rank, shrinkage, ridge)" in str(error.value.hint)
     fitted = PCCA(rank=2, shrinkage=1.0).fit(data)
     assert all(torch.isfinite(t).all() for t in fitted.tensors().values())
 
@@ -133,17 +135,10 @@ def test_kernel_features_do_not_magnify_rounding(fit_data: Make) -> None:
     """Rows that differ by the rounding of float32 do not vary, whatever features are made of them."""
     random = np.random.default_rng(0)
     rows = {"a": 1e7 + random.normal(size=(60, 6)), "b": random.normal(size=(60, 6))}
-    data = fit_data({"d": rows}, normalise=True, kernel=PCCA().input_kernel)
+    data = fit_data({"d": rows}, normalise=True, features=FeatureOptions())
     with pytest.raises(DataError, match="does not vary") as error:
         PCCA(rank=1, shrinkage=1.0).fit(data)
     assert "'a'" in str(error.value.where)
-
-
-def test_the_kernel_option_says_which_features_are_needed() -> None:
-    assert PCCA(kernel="linear").input_kernel is None
-    kernel = PCCA(kernel="gaussian", landmarks=7, width=0.5).input_kernel
-    assert kernel is not None
-    assert (kernel.landmarks, kernel.width) == (7, 0.5)
 
 
 @pytest.mark.parametrize("options", [{"rank": 1, "shrinkage": 0.0}, {"rank": 4, "shrinkage": 0.0}, {}])

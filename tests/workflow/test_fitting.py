@@ -109,7 +109,10 @@ def test_a_fit_without_vectors_says_which_command_makes_them(tiny, tmp_path: Pat
     empty = EmbeddingStore(tmp_path / "empty")
     for place, fails in (
         ("data set 'first', space 'a'", lambda: fit_graph(graph, empty)),
-        ("data set 'evaluate[0].oracle', space 'a'", lambda: fit_oracle(graph, empty, 0, seed=0, method="mox-closed-form")),
+        (
+            "data set 'evaluate[0].oracle', space 'a'",
+            lambda: fit_oracle(graph, empty, 0, seed=0, method="mox-closed-form"),
+        ),
     ):
         with pytest.raises(DataError, match="has not been extracted") as caught:
             fails()

@@ -41,7 +41,10 @@ def demo(out: Output, out_path: Path, store_path: Path | None) -> None:
         graph = load_graph(demo_graph(), registry=registry)
     except DeclarationError as error:
         raise _cannot_run(error) from error
-    result = run_graph(graph, out_path, store=store_path, registry=registry, echo=out.note, progress=out.progress)
+    result = run_graph(
+        graph, out_path, store=store_path, registry=registry, echo=out.note, progress=out.progress,
+        epoch_progress=out.epoch_progress,
+    )  # fmt: skip
     out.result({**result.to_dict(), "page": out_path / "report.html"}, run_lines(result))
 
 

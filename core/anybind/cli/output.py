@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
-    from anybind.progress import ProgressCallback
+    from anybind.progress import EpochCallback, ProgressCallback
 
 SCHEMA_VERSION = 1
 
@@ -37,6 +37,11 @@ class Output:
     @property
     def progress(self) -> ProgressCallback | None:
         """What extraction should report to: nothing when quiet, else its own bar (on a terminal only)."""
+        return _ignore if self.quiet else None
+
+    @property
+    def epoch_progress(self) -> EpochCallback | None:
+        """As ``progress``, for the epochs of a training."""
         return _ignore if self.quiet else None
 
     def result(self, fields: Mapping[str, Any], lines: Iterable[str]) -> None:

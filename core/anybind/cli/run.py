@@ -58,6 +58,7 @@ def run(
         method=method,
         registry=load_registry(),
         echo=out.note, progress=out.progress,
+        epoch_progress=out.epoch_progress,
     )
     out.result(result.to_dict(), run_lines(result))
 

@@ -58,7 +58,7 @@ class Bind(_Model):
     """What to bind, and by which method."""
 
     targets: tuple[Pair, ...] | Literal["all"] = Field(description="Pairs of spaces, or all pairs.")
-    method: Name = Field(default="pcca", description="The binder method's registered name.")
+    method: Name = Field(default="auto", description="The binder method's registered name.")
     options: dict[str, Any] = Field(default_factory=dict, description="The method's options.")
 
 

@@ -88,7 +88,7 @@ _BIND = {
         "description": "The pairs of spaces to bind.",
         "oneOf": [{"const": "all"}, {"type": "array", "items": {"$ref": "#/$defs/pair"}, "minItems": 1}],
     },
-    "method": {**_NAME, "description": "The binder method's registered name.", "default": "pcca"},
+    "method": {**_NAME, "description": "The binder method's registered name.", "default": "auto"},
     "options": {"type": "object", "additionalProperties": _OPTION, "description": "The method's options."},
 }
 _EVALUATION = {

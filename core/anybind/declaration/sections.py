@@ -216,7 +216,7 @@ def _bind(reader: Reader, names: Names, path: YamlPath) -> dict[str, Any]:
     fields = dict(entry)
     if reader.keys(path, BIND_KEYS[:1], BIND_KEYS[1:]):
         fields["targets"] = _targets(reader, names, (*path, "targets"))
-    spec = names.binder((*path, "method"), default="pcca")
+    spec = names.binder((*path, "method"), default="auto")
     options = reader.mapping((*path, "options")) if "options" in entry else None
     if spec is not None and options is not None:
         names.check_options((*path, "options"), options, spec.options)

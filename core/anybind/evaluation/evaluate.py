@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -22,6 +22,7 @@ from anybind.retrieval_metrics import (
 )
 
 Vectors: TypeAlias = "torch.Tensor | np.ndarray[Any, Any]"
+Postprocess: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 _ROWS_AT_ONCE = 65_536
 
 
@@ -104,6 +105,7 @@ def evaluate(
     seed: int = 0,
     confidence: float = 0.95,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    postprocess: Postprocess | None = None,
 ) -> tuple[PairResult, ...]:
     """Retrieve each space's rows from the other's, for every pair, in both directions.
 
@@ -121,7 +123,9 @@ def evaluate(
         n_boot: Bootstrap resamples; 0 leaves the intervals out.
         seed: Seeds the bootstrap.
         confidence: Level of the intervals, between 0 and 1.
-        memory_limit: Bytes one tile of scores may take.
+        memory_limit: Bytes one tile of scores may take; all of them with ``postprocess``.
+        postprocess: (n, n) scores -> (n, n) scores, such as ``anybind.postprocessing.csls``, for queries that come
+            in batches. A result got so uses statistics of the test batch: report it as such.
 
     Returns:
         One result per pair, in order.
@@ -143,7 +147,7 @@ def evaluate(
         _check_lengths(matrices[a], matrices[b], item_ids)
     results = []
     for a, b in pairs:
-        ranks = _pair_ranks(binder, matrices[a], matrices[b], memory_limit)
+        ranks = _pair_ranks(binder, matrices[a], matrices[b], memory_limit, postprocess)
         interval = _intervals(*ranks, ks, n_boot, seed, confidence) if n_boot else None
         results.append(_pair_result((a, b), *ranks, ks, interval, item_ids))
     return tuple(results)
@@ -246,17 +250,37 @@ def _check_lengths(a: _Matrix, b: _Matrix, ids: tuple[str, ...] | None) -> None:
 
 
 def _pair_ranks(
-    binder: Scorer, a: _Matrix, b: _Matrix, memory_limit: int
+    binder: Scorer, a: _Matrix, b: _Matrix, memory_limit: int, postprocess: Postprocess | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     def score_block(rows: slice, columns: slice) -> torch.Tensor:
         return binder.score(a.name, a[rows], b.name, b[columns])
 
     try:
+        if postprocess is not None:
+            table = _whole_table(score_block, a, b, memory_limit, postprocess)
+            return paired_ranks(lambda rows, columns: table[rows, columns], len(a), memory_limit=memory_limit)
         return paired_ranks(score_block, len(a), memory_limit=memory_limit, tie_tolerance=ROUNDING)
     except (ShapeError, EvaluationError) as error:
         place = f"scores of {a.name!r} against {b.name!r}"
         error.where = place if error.where is None else f"{place}, {error.where}"
         raise
+
+
+def _whole_table(
+    score_block: Callable[[slice, slice], torch.Tensor],
+    a: _Matrix,
+    b: _Matrix,
+    memory_limit: int,
+    postprocess: Postprocess,
+) -> torch.Tensor:
+    needed = 2 * 4 * len(a) * len(b)
+    if needed > memory_limit:
+        raise EvaluationError(
+            "The scores to postprocess do not fit into memory.", got=f"{needed / 2**30:.3g} GiB",
+            expected=f"at most {memory_limit / 2**30:.3g} GiB", hint="Take fewer rows, or raise memory_limit.",
+        )  # fmt: skip
+    everything = slice(None)
+    return postprocess(score_block(everything, everything))
 
 
 def _intervals(

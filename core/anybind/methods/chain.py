@@ -1,8 +1,9 @@
-"""State shared by the methods that compose maps along a route: ``ridge-chain`` and ``mox-closed-form``.
+"""State shared by the methods that carry rows from space to space by linear maps.
 
-A fitted chain holds, for ordered pairs of spaces, the map that carries one into the other. A pair's score
-is the mean of the cosines in both spaces, so that neither direction is privileged. The joint space is
-that of a hub: the goal of the first target.
+A fitted chain holds maps from spaces to *places*, where rows of two spaces are compared by cosine. A place is
+a space (``ridge-chain``, ``mox-closed-form``, ``pivot``) or the meeting point of one pair (``cca-chain``,
+``procrustes``). A pair that has several places scores the mean of its cosines; unless it is told otherwise it
+meets at both its ends, so that neither direction is privileged. The joint space is one place, the hub.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ Route = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Chain:
-    """Means per space (d,) float64, and composed maps (d_a, d_b) float64 per ordered pair of spaces."""
+    """What a fit along routes leaves behind.
+
+    Attributes:
+        hub: The place that rows are embedded in.
+        means: Space -> (d,) float64.
+        maps: (space, place) -> (d, r) float64. A space needs no map to itself: its rows stay as they are.
+        places: Pair of spaces, in order of name -> where they are compared; both ends if not given.
+    """
 
     hub: str
     means: Mapping[str, torch.Tensor] = field(default_factory=dict)
     maps: Mapping[Pair, torch.Tensor] = field(default_factory=dict)
+    places: Mapping[Pair, Sequence[str]] = field(default_factory=dict)
 
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """Rows of a space, centred and carried to the hub, unit length, float32."""
@@ -36,33 +45,42 @@ class Chain:
         return unit_rows(carried).to(torch.float32)
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
-        """(n_a, n_b) float32: mean of the cosine in b's space and the cosine in a's space."""
+        """(n_a, n_b) float32: mean of the cosines at the places where the two spaces are compared."""
         rows_a, rows_b = self._centred(space_a, a), self._centred(space_b, b)
-        forward = cosine(self._carried(space_a, rows_a, space_b), rows_b)
-        backward = cosine(rows_a, self._carried(space_b, rows_b, space_a))
-        return ((forward + backward) / 2).to(torch.float32)
+        ends = tuple(sorted({space_a, space_b}))
+        places = self.places.get((ends[0], ends[-1]), ends)
+        tables = [
+            cosine(self._carried(space_a, rows_a, place), self._carried(space_b, rows_b, place)) for place in places
+        ]
+        return torch.stack(tables).mean(0).to(torch.float32)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Means as ``<space>/mean`` and maps as ``<a>/to/<b>``."""
+        """Means as ``<space>/mean`` and maps as ``<space>/to/<place>``."""
         means = {f"{space}/mean": mean for space, mean in self.means.items()}
         return means | {f"{a}/to/{b}": matrix for (a, b), matrix in self.maps.items()}
 
     def config(self) -> dict[str, Any]:
         """Names needed to find the tensors again."""
-        return {"hub": self.hub, "spaces": sorted(self.means), "pairs": sorted(map(list, self.maps))}
+        places = [[*pair, *places] for pair, places in sorted(self.places.items())]
+        return {
+            "hub": self.hub, "spaces": sorted(self.means), "pairs": sorted(map(list, self.maps)), "places": places,
+        }  # fmt: skip
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Chain:
-        """Rebuild; raises ArtifactError when a map's shape does not fit its spaces' means."""
+        """Rebuild; raises ArtifactError when a map's shape does not fit its space or its place."""
         means = {space: tensors[f"{space}/mean"] for space in config["spaces"]}
         maps = {(a, b): tensors[f"{a}/to/{b}"] for a, b in config["pairs"]}
-        for (a, b), matrix in maps.items():
-            expected = (len(means[a]), len(means[b]))
+        width = {space: len(mean) for space, mean in means.items()}
+        width |= {place: matrix.shape[-1] for (space, place), matrix in maps.items() if place not in means}
+        width |= {place: matrix.shape[-1] for (space, place), matrix in maps.items() if space == place}
+        for (space, place), matrix in maps.items():
+            expected = (len(means[space]), width[place])
             if tuple(matrix.shape) != expected:
                 raise ArtifactError(
-                    "a map has the wrong shape", where=f"{a} to {b}", got=tuple(matrix.shape), expected=expected
+                    "a map has the wrong shape", where=f"{space} to {place}", got=tuple(matrix.shape), expected=expected
                 )
-        return cls(config["hub"], means, maps)
+        return cls(config["hub"], means, maps, {(a, b): tuple(places) for a, b, *places in config["places"]})
 
     def _centred(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         if space not in self.means:
@@ -70,14 +88,14 @@ class Chain:
         return vectors.to(torch.float64) - self.means[space]
 
     def _carried(self, space: str, rows: torch.Tensor, goal: str) -> torch.Tensor:
+        if (space, goal) in self.maps:
+            return rows @ self.maps[space, goal]
         if space == goal:
             return rows
-        if (space, goal) not in self.maps:
-            raise NoPathError(
-                "the binder was fitted without a route between two spaces", where=f"{space!r} to {goal!r}",
-                hint="fit with this pair among the targets",
-            )  # fmt: skip
-        return rows @ self.maps[space, goal]
+        raise NoPathError(
+            "the binder was fitted without a route between two spaces", where=f"{space!r} to {goal!r}",
+            hint="fit with this pair among the targets",
+        )  # fmt: skip
 
 
 def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]) -> dict[Pair, Route]:
@@ -97,17 +115,17 @@ def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, 
 
 
 def wanted_routes(
-    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]], hub: str | None = None
 ) -> dict[Pair, Route]:
     """The routes a fit must serve: both directions of every target, and from every space to the hub.
 
-    Without targets these are all there are.
+    Without targets these are all there are. The hub is that of ``hub_of`` if none is given.
     """
     every = all_routes(moments, targets, routes)
     if not targets:
         return every
     asked = {*targets, *((b, a) for a, b in targets)}
-    hub = hub_of(moments, targets)
+    hub = hub or hub_of(moments, targets)
     return {pair: route for pair, route in every.items() if pair in asked or pair[1] == hub}
 
 
@@ -119,8 +137,31 @@ def hub_of(moments: Moments, targets: Sequence[Pair]) -> str:
     return targets[0][1] if targets else edges[0][1]
 
 
-def new_chain(moments: Moments, targets: Sequence[Pair], maps: Mapping[Pair, torch.Tensor]) -> Chain:
-    """A chain over the spaces that its maps join."""
+def routes_of_pairs(
+    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+) -> dict[Pair, tuple[Route, ...]]:
+    """The wanted pairs of spaces, each once and in order of name, with their routes from the first to the second.
+
+    A target has every route it was given that is no longer than its best; any other pair has one.
+    """
+    found: dict[Pair, tuple[Route, ...]] = {}
+    for (a, b), best in wanted_routes(moments, targets, routes).items():
+        given = routes.get((a, b), ()) if (a, b) in targets else ()
+        several = tuple(tuple(route) for route in given if len(route) <= len(best)) or (best,)
+        low, high = sorted((a, b))
+        if (low, high) not in found or len(several) > 1:
+            found[low, high] = several if a == low else tuple(route[::-1] for route in several)
+    return found
+
+
+def new_chain(
+    moments: Moments,
+    targets: Sequence[Pair],
+    maps: Mapping[Pair, torch.Tensor],
+    hub: str | None = None,
+    places: Mapping[Pair, Sequence[str]] | None = None,
+) -> Chain:
+    """A chain over the spaces that its maps join; its hub is that of ``hub_of`` if none is given."""
     joined = {space for pair in maps for space in pair}
     means = {space: mean for space, mean in pooled_means(moments).items() if space in joined}
-    return Chain(hub_of(moments, targets), means, maps)
+    return Chain(hub or hub_of(moments, targets), means, maps, places or {})

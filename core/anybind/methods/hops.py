@@ -19,6 +19,7 @@ from anybind.fit_data import FitData
 from anybind.methods.linalg import symmetric_eigh
 from anybind.methods.selection import best_choice, held_out_mrr, selection_folds
 from anybind.methods.space_map import require_variance
+from anybind.methods.whitening import pooled_covariance
 from anybind.moments import Group
 
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -47,11 +48,9 @@ class Regression:
         """
         both = [g for g in groups if a in g.spaces and b in g.spaces]
         require_variance(both, a)
-        n = sum(g.n for g in both)
-        own = torch.stack([g.n / n * g.block(a, a) for g in both]).sum(0)
+        own = pooled_covariance(both, a, a)
         values, vectors = symmetric_eigh(own if span is None else span.T @ own @ span)
-        cross = torch.stack([g.n / n * g.block(a, b) for g in both]).sum(0)
-        return cls(values.clamp(min=0), vectors if span is None else span @ vectors, cross)
+        return cls(values.clamp(min=0), vectors if span is None else span @ vectors, pooled_covariance(both, a, b))
 
     @property
     def mean_variance(self) -> float:

@@ -19,30 +19,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
-from typing import Any
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain import Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import fit_hop
 
 
-@dataclass(frozen=True)
-class MoxClosedForm:
+@dataclass(frozen=True, kw_only=True)
+class MoxClosedForm(ChainBinder):
     """Pseudo-embeddings through transition maps, and ridge heads onto them.
 
     Args:
         transition: "ridge", "rank" or "pinv": how the pivot-to-target maps are regularised.
         transition_strength: Ridge relative to the mean eigenvalue, or rank, or "auto".
         head_ridge: Ridge of the heads, or "auto".
+        features: As in ``OnFeatures``; the vectors themselves by default.
     """
 
     transition: str = "ridge"
     transition_strength: float | str = "auto"
     head_ridge: float | str = "auto"
-    chain: Chain | None = None
-    chosen: Mapping[str, float] | None = None
+    features: str = "identity"
 
     def fit(
         self,
@@ -66,33 +66,6 @@ class MoxClosedForm:
             chosen[f"head {a} to {c}"] = head.strength
         chosen |= {f"transition {p} to {q}": s for (p, q), s in transitions.strengths.items()}
         return replace(self, chain=new_chain(data.moments, targets, maps), chosen=chosen)
-
-    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
-        """Rows carried to the hub's space; see ``Chain.embed``."""
-        return self._fitted().embed(space, vectors)
-
-    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
-        """Mean of the cosines in both spaces; see ``Chain.score``."""
-        return self._fitted().score(space_a, a, space_b, b)
-
-    def config(self) -> dict[str, Any]:
-        """Fitted choices."""
-        options = {name: getattr(self, name) for name in ("transition", "transition_strength", "head_ridge")}
-        return {**options, "chosen": dict(self.chosen or {}), **self._fitted().config()}
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Means and composed maps."""
-        return self._fitted().tensors()
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> MoxClosedForm:
-        """Rebuild from ``config`` and ``tensors``."""
-        options = (config["transition"], config["transition_strength"], config["head_ridge"])
-        return cls(*options, Chain.restore(config, tensors), dict(config["chosen"]))
-
-    def _fitted(self) -> Chain:
-        assert self.chain is not None, "fit first"  # noqa: S101 - users hold binders, which are always fitted
-        return self.chain
 
 
 class _Transitions:

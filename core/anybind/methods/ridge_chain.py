@@ -11,26 +11,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
-from typing import Any
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain import Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import Hop, fit_hop
 
 
-@dataclass(frozen=True)
-class RidgeChain:
+@dataclass(frozen=True, kw_only=True)
+class RidgeChain(ChainBinder):
     """Composed ridge regressions.
 
     Args:
         ridge: Ridge of every hop relative to the mean eigenvalue, or "auto" to choose per hop.
+        features: As in ``OnFeatures``; the vectors themselves by default.
     """
 
     ridge: float | str = "auto"
-    chain: Chain | None = None
-    chosen: Mapping[Pair, float] | None = None
+    features: str = "identity"
 
     def fit(
         self,
@@ -52,32 +52,5 @@ class RidgeChain:
             pair: reduce(torch.matmul, [hops[hop].matrix for hop in pairwise(route)])
             for pair, route in chosen_routes.items()
         }
-        strengths = {hop: fitted.strength for hop, fitted in hops.items()}
+        strengths = {f"{a} to {b}": hop.strength for (a, b), hop in hops.items()}
         return replace(self, chain=new_chain(data.moments, targets, maps), chosen=strengths)
-
-    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
-        """Rows carried to the hub's space; see ``Chain.embed``."""
-        return self._fitted().embed(space, vectors)
-
-    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
-        """Mean of the cosines in both spaces; see ``Chain.score``."""
-        return self._fitted().score(space_a, a, space_b, b)
-
-    def config(self) -> dict[str, Any]:
-        """Fitted choices."""
-        chosen = {f"{a} to {b}": strength for (a, b), strength in (self.chosen or {}).items()}
-        return {"ridge": self.ridge, "chosen": chosen, **self._fitted().config()}
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Means and composed maps."""
-        return self._fitted().tensors()
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> RidgeChain:
-        """Rebuild from ``config`` and ``tensors``."""
-        chosen = {(a, b): s for name, s in config["chosen"].items() for a, _, b in [name.partition(" to ")]}
-        return cls(config["ridge"], Chain.restore(config, tensors), chosen)
-
-    def _fitted(self) -> Chain:
-        assert self.chain is not None, "fit first"  # noqa: S101 - users hold binders, which are always fitted
-        return self.chain

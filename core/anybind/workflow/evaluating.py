@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 from anybind.errors import EvaluationError
 from anybind.evaluation import PairResult, evaluate
 from anybind.extract import read_space
+from anybind.fit_context import FitContext
 from anybind.workflow.fitting import fit_graph, fit_oracle
 from anybind.workflow.vectors import space_info, space_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from anybind.binder import Binder
+    from anybind.progress import EpochCallback
     from anybind.store import EmbeddingStore
     from anybind.workflow.graph import Graph
 
@@ -60,10 +64,18 @@ class EntryResult:
         }  # fmt: skip
 
 
-def evaluate_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, seed: int = 0) -> list[EntryResult]:
+def evaluate_graph(
+    graph: Graph,
+    store: EmbeddingStore,
+    binder: Binder,
+    *,
+    seed: int = 0,
+    checkpoints: Path | None = None,
+    progress: EpochCallback | None = None,
+) -> list[EntryResult]:
     """Judge a binder on every ``evaluate:`` entry of a graph, for one seed.
 
-    Baselines and oracle are fitted here, on the same seed.
+    Baselines and oracle are fitted here, on the same seed; ``checkpoints`` and ``progress`` as in ``fit_graph``.
 
     Raises:
         EvaluationError: the graph evaluates nothing, or too few test rows hold both spaces.
@@ -75,7 +87,11 @@ def evaluate_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, seed:
         )
     _require_same_encoders(graph, binder)
     names = dict.fromkeys(name for entry in entries for name in entry.baselines)
-    fitted = {name: fit_graph(graph, store, seed=seed, method=name) for name in names}
+    fitted = {
+        name: fit_graph(graph, store, seed=seed, method=name, checkpoints=checkpoints, progress=progress)
+        for name in names
+    }
+    context = FitContext(checkpoints=checkpoints, progress=progress)
     results = []
     for index, entry in enumerate(entries):
         ids, vectors = true_pairs(graph, store, index, seed=seed)
@@ -85,7 +101,7 @@ def evaluate_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, seed:
         ) -> PairResult:
             return evaluate(scorer, rows, [pair], ids=items)[0]
 
-        oracle = fit_oracle(graph, store, index, seed=seed, method=binder.method_name)
+        oracle = fit_oracle(graph, store, index, seed=seed, method=binder.method_name, context=context)
         results.append(
             EntryResult(
                 entry.pair, seed, binder.method_name, binder.fitted, judged(binder),

@@ -66,7 +66,15 @@ def fit_graph(
         raise _explained(error, graph) from error
 
 
-def fit_oracle(graph: Graph, store: EmbeddingStore, entry: int, *, seed: int, method: str) -> Binder | None:
+def fit_oracle(
+    graph: Graph,
+    store: EmbeddingStore,
+    entry: int,
+    *,
+    seed: int,
+    method: str,
+    context: FitContext | None = None,
+) -> Binder | None:
     """A method fitted on true pairs of an ``evaluate:`` entry; None if it names no oracle.
 
     Raises:
@@ -82,7 +90,7 @@ def fit_oracle(graph: Graph, store: EmbeddingStore, entry: int, *, seed: int, me
     require_extracted(graph, store, {label: dataset}, spaces)
     source = row_source(graph, store, label, dataset, spaces)
     try:
-        return _fit(graph, [source], method, None, [use.pair], seed, None)
+        return _fit(graph, [source], method, None, [use.pair], seed, context)
     except NoPathError as error:
         error.where, error.hint = f"{graph.path}: {label}", "name a data set whose rows hold both spaces"
         raise

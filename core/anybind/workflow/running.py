@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anybind.binder import Binder
-    from anybind.progress import ProgressCallback
+    from anybind.progress import EpochCallback, ProgressCallback
     from anybind.registry import Registry
 
 SCHEMA_VERSION = 1
@@ -41,7 +41,7 @@ class RunResult:
 
     Attributes:
         graph: The graph that was run.
-        out: Folder with artifact/, metrics.json and report.html.
+        out: Folder with artifact/, metrics.json, report.html, and training/ where something was trained.
         seeds: The seeds that were run.
         binder: The binder of the first seed.
         per_seed: For every seed, the results of the graph's ``evaluate:`` entries.
@@ -78,10 +78,11 @@ def run(
     registry: Registry | None = None,
     echo: Callable[[str], None] | None = None,
     progress: ProgressCallback | None = None,
+    epoch_progress: EpochCallback | None = None,
 ) -> RunResult:
     """Run a graph from raw data to a saved, judged binder.
 
-    Extraction resumes where an earlier run stopped; vectors in the store are used again.
+    Extraction and training resume where an earlier run stopped; vectors in the store are used again.
 
     Args:
         graph: A graph or the path of its YAML.
@@ -92,6 +93,7 @@ def run(
         registry: Where names are looked up; the installed plugins if None.
         echo: Called with a line for people as each stage begins.
         progress: Called while embedding; without it a bar is drawn on stderr when that is a terminal.
+        epoch_progress: Called after every epoch of a trained method; without it a bar is drawn likewise.
 
     Raises:
         AnybindError: the graph, the data, the store or the disk is at fault; the message says which.
@@ -112,14 +114,15 @@ def run(
         report = extract_graph(opened, vectors, seeds=chosen, progress=progress)
     say(f"embedded {report.written} items, {report.reused} were there already")
     binders, per_seed = [], []
+    training: dict[str, Any] = {"checkpoints": target / "training", "progress": epoch_progress}
     for seed in chosen:
         say(f"seed {seed}: fitting {method or opened.declaration.bind.method}")
         with clock.stage("fit"):
-            binders.append(fit_graph(opened, vectors, seed=seed, method=method))
+            binders.append(fit_graph(opened, vectors, seed=seed, method=method, **training))
         if opened.declaration.evaluate:
             say(f"seed {seed}: evaluating beside baselines and oracle")
             with clock.stage("evaluate"):
-                per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed))
+                per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed, **training))
     result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds)
     _write(result, vectors)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anybind.builtin.binders.feature_options import feature_options
 from anybind.builtin.binders.wording import AUTO
 from anybind.specs import BinderSpec, OptionSpec
 
@@ -23,6 +24,7 @@ BINDERS = [
                 type="float", default="auto", minimum=0,
                 description=f"Ridge of the heads, in units of the mean variance: {AUTO}.",
             ),
+            **feature_options("identity"),
         },
     ),
     BinderSpec(
@@ -33,6 +35,81 @@ BINDERS = [
                 type="float", default="auto", minimum=0,
                 description=f"Ridge of every hop, in units of the mean variance: {AUTO}.",
             ),
+            **feature_options("identity"),
+        },
+    ),
+    BinderSpec(
+        name="cca-chain", factory="anybind.methods.cca_chain:CCAChain",
+        summary="Shrunk canonical correlation analyses, composed hop by hop in whitened coordinates.",
+        reference="Hotelling (1936); D'Orazio, Di Zio & Scanu (2006) on statistical matching",
+        options={
+            "shrinkage": OptionSpec(
+                type="float", default="auto", minimum=0,
+                description=f"Added to every space's covariance, in units of its mean variance: {AUTO}.",
+            ),
+            "power": OptionSpec(
+                type="float", default=0.5, minimum=0,
+                description="Canonical directions are weighted by their correlation to this power.",
+            ),
+            "pivot_reliability": OptionSpec(
+                type="str", default="none", choices=("none", "equal"),
+                description="equal divides out how reliably the pivot shows each direction.",
+            ),
+            **feature_options(),
+        },
+    ),
+    BinderSpec(
+        name="pivot", factory="anybind.methods.pivot:Pivot",
+        summary="Ridge regression of both ends onto the pivot, compared there.",
+        options={
+            "ridge": OptionSpec(
+                type="float", default="auto", minimum=0,
+                description=f"Ridge of every hop, in units of the mean variance: {AUTO}.",
+            ),
+            "whitening": OptionSpec(
+                type="float", default="auto", minimum=0,
+                description="Added to the pivot's covariance before it is whitened, in units of its mean variance: "
+                f"{AUTO}.",
+            ),
+            **feature_options(),
+        },
+    ),
+    BinderSpec(
+        name="procrustes", factory="anybind.methods.procrustes:Procrustes",
+        summary="A rotation per hop between whitened spaces, composed along the best route.",
+        reference="Schönemann (1966); Artetxe, Labaka & Agirre (2018)",
+        options={
+            "shrinkage": OptionSpec(
+                type="float", default="auto", minimum=0,
+                description=f"Added to every space's covariance, in units of its mean variance: {AUTO}.",
+            ),
+            "rank": OptionSpec(
+                type="int", default="auto", minimum=1, description=f"Directions of a hop kept, at most: {AUTO}."
+            ),
+            **feature_options(),
+        },
+    ),
+    BinderSpec(
+        name="relative", factory="anybind.methods.relative:Relative",
+        summary="Similarities to stored pairs, sparse and powered, carried to the pivot; keeps training rows.",
+        reference="Moschella et al. (2023), arXiv:2209.15430; ASIF, arXiv:2210.01738; C-MCR, arXiv:2305.14381",
+        options={
+            "anchors": OptionSpec(
+                type="int", default=2000, minimum=2, description="Training rows of a hop that are stored, at most."
+            ),
+            "neighbours": OptionSpec(
+                type="int", default="auto", minimum=1,
+                description=f"Stored rows that count for a row, at most: {AUTO}.",
+            ),
+            "power": OptionSpec(
+                type="float", default="auto", minimum=0.01, description=f"Power of the similarities: {AUTO}."
+            ),
+            "whitening": OptionSpec(
+                type="float", default="auto", minimum=0,
+                description="Added to every covariance before it is whitened, in units of its mean variance: "
+                f"{AUTO}.",
+            ),
+            **feature_options("identity"),
         },
     ),
 ]  # fmt: skip

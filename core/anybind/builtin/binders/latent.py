@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anybind.builtin.binders.feature_options import feature_options
 from anybind.builtin.binders.wording import AUTO
 from anybind.specs import BinderSpec, OptionSpec
 
@@ -24,18 +25,23 @@ BINDERS = [
                 type="str", default="cosine", choices=("cosine", "llr"),
                 description="cosine of weighted canonical directions, or log-odds of being the same item.",
             ),
-            "kernel": OptionSpec(
-                type="str", default="auto", choices=("auto", "gaussian", "linear"),
-                description="gaussian fits on Nyström features of the vectors, linear on the vectors; "
-                "auto takes what retrieves held-out rows better.",
+            "noise": OptionSpec(
+                type="str", default="full", choices=("full", "diagonal", "isotropic"),
+                description="What a noise covariance may be; diagonal means along a space's principal axes.",
             ),
-            "landmarks": OptionSpec(
-                type="int", default=1024, minimum=2, description="Rows of a space that make its features, at most."
+            "latent": OptionSpec(
+                type="str", default="shared", choices=("shared", "own"),
+                description="One covariance of the latent for all data sets, or every data set's own.",
             ),
-            "width": OptionSpec(
-                type="float", default=2.0, minimum=1e-6,
-                description="The Gaussian's gamma times the median squared distance.",
+            "means": OptionSpec(
+                type="str", default="affine", choices=("affine", "pooled"),
+                description="A space's mean, corrected for which items it was seen with, or pooled over all its rows.",
             ),
+            "centring": OptionSpec(
+                type="str", default="training", choices=("training", "batch"),
+                description="Centre by training means, or queries and gallery by their own (uses test statistics).",
+            ),
+            **feature_options(),
         },
     ),
 ]  # fmt: skip

@@ -1,0 +1,242 @@
+"""``auto``: several methods on the same rows; their scores are made comparable and averaged.
+
+Every method is fitted without one fold and judged by how well that fold's rows find each other, on the edges
+that exist. Those that come close to the best are averaged: of a pair, each method's score is centred and
+scaled by the mean and the standard deviation of its scores of rows that do not belong together. These come
+from training rows, so a score does not depend on the rest of its batch.
+
+Use it by default: methods differ in which data suit them, and their errors differ too. Averaging over methods
+is worth about as much as knowing which is best. Cost: the sum of its methods' fits, about twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anybind.errors import ArtifactError, NoPathError, SelectionError, UsageError
+from anybind.fit_data import FitData
+from anybind.methods.cca_chain import CCAChain
+from anybind.methods.joined import connected_parts
+from anybind.methods.on_features import FEATURE_OPTIONS, OnFeatures
+from anybind.methods.pcca import PCCA
+from anybind.methods.pivot import Pivot
+from anybind.methods.posterior import Imputed, Rows
+from anybind.methods.relative import Relative
+from anybind.methods.selection import held_out_mrr, selection_folds
+
+if TYPE_CHECKING:
+    from anybind.protocols import BinderMethod
+
+Pair = tuple[str, str]
+
+METHODS: Mapping[str, Any] = {"pcca": PCCA, "cca-chain": CCAChain, "pivot": Pivot, "relative": Relative}
+# Rows of each space whose scores tell how a method's scores of unrelated rows are spread.
+_UNRELATED = 500
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a method's scores of unrelated rows of a pair of spaces."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto(OnFeatures):
+    """The average of the best methods.
+
+    Args:
+        methods: The methods to choose among, by name.
+        combine: "average" those that come close to the best, or take the "best" one alone.
+        tolerance: How much less than the best one's held-out MRR comes close, as a share of it.
+    """
+
+    methods: Sequence[str] = ("pcca", "cca-chain")
+    combine: str = "average"
+    tolerance: float = 0.1
+    members: Mapping[str, BinderMethod] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    spreads: Mapping[Pair, Mapping[str, Spread]] = field(default_factory=dict)
+
+    def fit(
+        self,
+        data: FitData,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Any] | None = None,
+        seed: int = 0,
+    ) -> Auto:
+        """Fit every method, judge it, and keep those that come close to the best; see ``BinderMethod.fit``.
+
+        Raises:
+            UsageError: no method is named, or an unknown one.
+            SelectionError: too few paired rows can be held out.
+            DataError, NoPathError: as the methods.
+        """
+        told: dict[str, Any] = {"targets": targets, "routes": routes or {}, "seed": seed}
+        fitted = {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods)}
+        quality = {name: _held_out(self._again(name, method), data, seed) for name, method in fitted.items()}
+        members = {name: fitted[name] for name in self._kept(quality)}
+        pairs = [tuple(sorted(pair)) for pair in targets] or _every_pair(data)
+        spreads = {(a, b): _spreads(members, data, a, b) for a, b in dict.fromkeys(pairs)}
+        return replace(self, members=members, quality=quality, spreads=spreads)
+
+    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, r) float32 unit rows: the methods' joint spaces side by side, each as long as the others."""
+        known = [method.embed(space, vectors) for method in self.members.values()]
+        parts = [torch.nn.functional.normalize(part.to(torch.float64), dim=1) for part in known]
+        return (torch.cat(parts, 1) / math.sqrt(len(parts))).to(torch.float32)
+
+    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
+        """(n_a, n_b) float32: the mean of the methods' scores, in standard deviations of unrelated rows' scores.
+
+        Raises:
+            NoPathError: no chain of data sets joins the two spaces, or the pair is no target.
+        """
+        low, high = sorted((space_a, space_b))
+        tables = {name: method.score(space_a, a, space_b, b) for name, method in self.members.items()}
+        if len(tables) == 1:
+            only: torch.Tensor = tables.popitem()[1]
+            return only
+        if (low, high) not in self.spreads:
+            raise NoPathError(
+                "the binder was fitted without this pair of spaces", where=f"{space_a!r} and {space_b!r}",
+                hint="fit with this pair among the targets",
+            )  # fmt: skip
+        spreads = self.spreads[low, high]
+        scaled = [(table - spreads[name].mean) / spreads[name].deviation for name, table in tables.items()]
+        return torch.stack(scaled).mean(0)
+
+    def impute(self, goal: str, rows: Rows, present: Rows | None = None) -> Imputed:
+        """As ``PCCA.impute``; UsageError unless pcca is among the kept methods."""
+        return self._latent().impute(goal, rows, present)
+
+    def fuse(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
+        """As ``PCCA.fuse``, in pcca's own latent space; UsageError unless pcca is among the kept methods."""
+        return self._latent().fuse(rows, present)
+
+    def uncertainty(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
+        """As ``PCCA.uncertainty``; UsageError unless pcca is among the kept methods."""
+        return self._latent().uncertainty(rows, present)
+
+    def _latent(self) -> PCCA:
+        found = self.members.get("pcca")
+        if not isinstance(found, PCCA):
+            raise UsageError(
+                "auto kept no method with a model of the rows", got=", ".join(self.members), expected="pcca",
+                hint="fit with method pcca",
+            )  # fmt: skip
+        return found
+
+    def config(self) -> dict[str, Any]:
+        """Options, every kept method's own, what they reached on held-out rows, and the spreads."""
+        spreads = [
+            {"pair": list(pair), **{name: [s.mean, s.deviation] for name, s in each.items()}}
+            for pair, each in sorted(self.spreads.items())
+        ]
+        return {
+            **self.feature_config(), "methods": list(self.methods), "combine": self.combine,
+            "tolerance": self.tolerance, "held_out_mrr": dict(self.quality), "spreads": spreads,
+            "members": {name: method.config() for name, method in self.members.items()},
+        }  # fmt: skip
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The methods' tensors, as ``<method>/<name>``."""
+        return {
+            f"{method}/{name}": tensor
+            for method, each in self.members.items() for name, tensor in each.tensors().items()
+        }  # fmt: skip
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Auto:
+        """Rebuild from ``config`` and ``tensors``; raises ArtifactError for a method it does not know."""
+        members: dict[str, BinderMethod] = {}
+        for name, own in config["members"].items():
+            if name not in METHODS:
+                raise ArtifactError("a method is unknown", where="auto", got=name, expected=", ".join(METHODS))
+            prefix = f"{name}/"
+            parts = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+            members[name] = METHODS[name].restore(own, parts)
+        spreads = {
+            (each["pair"][0], each["pair"][1]): {name: Spread(*each[name]) for name in members}
+            for each in config["spreads"]
+        }
+        return cls(
+            **cls.saved_features(config), methods=tuple(config["methods"]), combine=config["combine"],
+            tolerance=config["tolerance"], members=members, quality=dict(config["held_out_mrr"]), spreads=spreads,
+        )  # fmt: skip
+
+    def _unfitted(self, name: str) -> Any:
+        method = METHODS[name]
+        known = {f.name for f in fields(method)}
+        return method(**{option: getattr(self, option) for option in FEATURE_OPTIONS if option in known})
+
+    def _again(self, name: str, fitted: Any) -> Any:
+        """A method to fit on part of the data: with what it has chosen, where it can be told."""
+        return fitted.settled() if hasattr(fitted, "settled") else self._unfitted(name)
+
+    def _kept(self, quality: Mapping[str, float]) -> list[str]:
+        best = max(quality, key=lambda name: quality[name])
+        if self.combine == "best":
+            return [best]
+        return [name for name, value in quality.items() if value >= (1 - self.tolerance) * quality[best]]
+
+
+def _checked(methods: Sequence[str]) -> list[str]:
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or not methods:
+        raise UsageError(
+            "auto needs methods that it knows", where="option methods", got=unknown or "none",
+            expected=f"some of {', '.join(METHODS)}",
+        )  # fmt: skip
+    return list(dict.fromkeys(methods))
+
+
+def _held_out(method: Any, data: FitData, seed: int) -> float:
+    """Mean reciprocal rank of a fold's rows by the method fitted on the rest."""
+    edges = data.moments.edges()
+    fold = selection_folds(data, edges, limit=1)[0]
+    seen = data.without_fold(fold)
+    pairs = list(dict.fromkeys((a, b) for _, a, b in edges))
+    again = method.fit(seen, targets=pairs, routes={pair: [pair] for pair in pairs}, seed=seed)
+    zeros = {key: torch.zeros_like(mean, dtype=torch.float32) for key, mean in seen.means().items()}
+    return held_out_mrr(again.score, data, edges, fold, zeros)
+
+
+def _every_pair(data: FitData) -> list[Pair]:
+    return [pair for part in connected_parts(data.moments) for pair in combinations(sorted(part), 2)]
+
+
+def _spreads(members: Mapping[str, BinderMethod], data: FitData, a: str, b: str) -> dict[str, Spread]:
+    """How each method's scores of unrelated training rows are spread."""
+    (ids_a, rows_a), (ids_b, rows_b) = _some_rows(data, a), _some_rows(data, b)
+    unrelated = torch.tensor([[x != y for y in ids_b] for x in ids_a], dtype=torch.bool)
+    if int(unrelated.sum()) < 2:
+        raise SelectionError(
+            "scores cannot be calibrated without rows", where=f"{a!r} and {b!r}",
+            hint="name one method instead of auto where data sets may not show rows",
+        )  # fmt: skip
+    spreads = {}
+    for name, method in members.items():
+        scores = method.score(a, rows_a, b, rows_b)[unrelated].to(torch.float64)
+        spreads[name] = Spread(float(scores.mean()), max(float(scores.std()), 1e-12))
+    return spreads
+
+
+def _some_rows(data: FitData, space: str) -> tuple[list[str], torch.Tensor]:
+    """Ids and rows of a space, from all data sets that hold it in turn."""
+    ids: list[str] = []
+    rows = []
+    holding = [sample for sample in data.samples.values() if space in sample.vectors]
+    for sample in holding:
+        held = sample.present[space].nonzero()[:, 0][: _UNRELATED // len(holding)]
+        ids += [sample.ids[i] for i in held.tolist()]
+        rows.append(sample.vectors[space][held])
+    return ids, torch.cat(rows) if rows else torch.zeros(0, data.dims[space])

@@ -1,0 +1,61 @@
+"""A binder method whose fitted state is one ``Chain``: everything but ``fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import torch
+
+from anybind.methods.chain import Chain
+from anybind.methods.on_features import OnFeatures
+
+_STATE = ("chain", "chosen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainBinder(OnFeatures):
+    """Base of methods that leave a chain behind. Their other fields are their options.
+
+    Attributes:
+        chain: The fitted maps.
+        chosen: What was chosen on held-out rows, or given, by name.
+    """
+
+    chain: Chain | None = None
+    chosen: Mapping[str, float] | None = None
+
+    def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        """Rows carried to the hub; see ``Chain.embed``."""
+        return self._fitted().embed(space, vectors)
+
+    def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
+        """Cosines where the two spaces are compared; see ``Chain.score``."""
+        return self._fitted().score(space_a, a, space_b, b)
+
+    def config(self) -> dict[str, Any]:
+        """Options and fitted choices."""
+        return {**self._options(), "chosen": dict(self.chosen or {}), **self._fitted().config()}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Means and maps."""
+        return self._fitted().tensors()
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Rebuild from ``config`` and ``tensors``.
+
+        Raises:
+            ArtifactError: a map has the wrong shape.
+            KeyError: a tensor or a field is missing; ``Binder.from_pretrained`` explains it.
+        """
+        options = {field.name: config[field.name] for field in fields(cls) if field.name not in _STATE}
+        return cls(**options, chain=Chain.restore(config, tensors), chosen=dict(config["chosen"]))
+
+    def _options(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _STATE}
+
+    def _fitted(self) -> Chain:
+        assert self.chain is not None, "fit first"  # noqa: S101 - users hold binders, which are always fitted
+        return self.chain

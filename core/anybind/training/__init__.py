@@ -1,0 +1,1 @@
+"""Training small heads on stored embeddings: batches, the loop, checkpoints, ranks. Knows no method."""
