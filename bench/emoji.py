@@ -1,10 +1,10 @@
 """Picture <-> Japanese on the emoji data: every method, beside its oracle and chance, over ten splits.
 
 Four sizes (100, 200, 400 and all pairs of each data set) and a chain over three data sets. Prints a Markdown table
-for each: mean MRR and recall of both directions; share of the method's own oracle (the same method fitted on as many true
-pairs) and of the best oracle of any method; the share of the own oracle when CSLS sees the test batch; and the mean
-paired difference of the default to each method with its 95 % Student-t interval over the splits. Splits 0-9 are for
-reporting; development uses 100 and up.
+for each: mean MRR and recall of both directions; share of the method's own oracle (the same method fitted on as
+many true pairs) and of the best oracle of any method; the share of the own oracle when CSLS sees the test batch;
+and the mean paired difference of the default to each method with its 95 % Student-t interval over the splits.
+Splits 0-9 are for reporting; development uses 100 and up.
 
     python bench/emoji.py [--seeds 0-9] [--store runs/store] [--regimes all,100,200,400,chain] [--results FILE]
 
@@ -36,6 +36,7 @@ from anybind.workflow.vectors import row_source
 ROOT = Path(__file__).parent.parent
 PAIR = ("image", "text_ja")
 DEFAULT = "auto"
+Key = tuple[str, str, int, str]
 NYSTROEM: dict[str, Any] = {"features": "auto"}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "auto": ("auto", {}),
@@ -90,7 +91,7 @@ TITLES = {"all": "All pairs", "chain": "A chain over three data sets"}
 
 
 def split(graph: Graph, store: EmbeddingStore, seed: int, limit: int | None, *, oracle: bool = False) -> Split:
-    """One seed's rows; with a limit the first so many by a hash of their group, so that near-duplicates stay together."""
+    """One seed's rows; with a limit the first so many by a hash of their group: near-duplicates stay together."""
     if oracle:
         use = graph.declaration.evaluate[0].oracle
         assert use is not None
@@ -116,13 +117,13 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self._path, self._code = path, _code()
-        self.found: dict[tuple[str, str, int, str], dict[str, Any]] = {}
+        self.found: dict[Key, dict[str, Any]] = {}
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             record = json.loads(line)
             if record["code"] == self._code:
                 self.found[tuple(record["key"])] = record
 
-    def measure(self, key: tuple[str, str, int, str], method: tuple[str, dict[str, Any]], rows: Split, seed: int) -> None:
+    def measure(self, key: Key, method: tuple[str, dict[str, Any]], rows: Split, seed: int) -> None:
         """Fit and judge, unless that was done before."""
         if key in self.found:
             return
@@ -151,12 +152,12 @@ def table(results: Results, regime: str, methods: list[str], seeds: list[int]) -
     first = results.found[regime, methods[0], seeds[0], "bridged"]
     best = max(methods, key=lambda label: fmean(values(label, "oracle", "mrr")))
     best_oracle = fmean(values(best, "oracle", "mrr"))
-    yield f"{len(seeds)} splits, {first['n']} test pairs each, both directions; chance MRR {100 * first['chance']:.1f}. "
+    yield f"{len(seeds)} splits, {first['n']} test pairs each, both directions; chance MRR {100 * first['chance']:.1f}."
     yield f"Best oracle: {best} on true pairs, MRR {best_oracle:.1f}."
     yield ""
     yield (
-        "| method | MRR | R@1 | R@5 | R@10 | own oracle's MRR | share of it | share of the best oracle | share with CSLS "
-        "| difference of the default, MRR points | seconds |"
+        "| method | MRR | R@1 | R@5 | R@10 | own oracle's MRR | share of it | share of the best oracle "
+        "| share with CSLS | difference of the default, MRR points | seconds |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for label in methods:

@@ -93,7 +93,8 @@ class _Variates:
         # shrinkage is towards the identity, so every space comes at mean variance 1
         scales = {space: float(x.var(0).mean()) ** -0.5 for space, x in rows.items()}
         views = [np.asarray(x, dtype=np.float64) * scales[space] for space, x in rows.items()]
-        fitted = model(n_components=max(COMPONENTS), shrinkage=shrinkage).fit(views)
+        most = min(max(COMPONENTS), *(view.shape[1] for view in views))
+        fitted = model(n_components=most, shrinkage=shrinkage).fit(views)
         variates = dict(zip(rows, fitted.transform(views), strict=True))
         u, v = (variates[space] / variates[space].std(0) for space in pair)
         weights = dict(zip(rows, fitted.weights_, strict=True))

@@ -31,7 +31,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good artifact; tests copy it."""
     random = np.random.default_rng(0)
     rows = {space: random.normal(size=(40, 5)) for space in ("image", "text")}
-    binder = anybind.fit({"d": rows}, options={"rank": 2, "shrinkage": 1.0})
+    binder = anybind.fit({"d": rows}, method="pcca", options={"rank": 2, "shrinkage": 1.0})
     binder.texts.update({"graph.yaml": "version: 1\n", "metrics.json": "{}"})
     return binder.save_pretrained(tmp_path_factory.mktemp("artifact") / "binder")
 

@@ -35,7 +35,7 @@ from anybind.registry import Registry
 
 # label -> method and options that leave nothing to choose
 QUICK: dict[str, dict[str, Any]] = {
-    "pcca": {"method": "pcca", "options": {"rank": 4, "shrinkage": 1.0, "kernel": "linear"}},
+    "pcca": {"method": "pcca", "options": {"rank": 4, "shrinkage": 1.0, "features": "identity"}},
     "gaussian": {"method": "pcca", "options": {"rank": 4, "shrinkage": 1.0, "landmarks": 50, "width": 0.2}},
     "mox-closed-form": {"method": "mox-closed-form", "options": {"transition_strength": 0.1, "head_ridge": 0.1}},
     "ridge-chain": {"method": "ridge-chain", "options": {"ridge": 0.1}},

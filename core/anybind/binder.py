@@ -138,8 +138,9 @@ class Binder:
             As ``embed``; UsageError where the method, or its features, cannot tell vectors; NoPathError where no
             chain of data sets joins the spaces.
         """
-        found = self._able("impute")(space, self._prepared_rows(rows), present=_masks(present))
-        mean, variance = self._inputs[self._space(space).name].inverse(found.mean, found.variance)
+        goal = self._space(space).name
+        found = self._able("impute")(goal, self._prepared_rows(rows), present=_masks(present))
+        mean, variance = self._inputs[goal].inverse(found.mean, found.variance)
         return Imputed(mean, variance)
 
     def fuse(self, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None) -> torch.Tensor:

@@ -33,7 +33,8 @@ ToTensor = Callable[[Array], torch.Tensor]
 MRR = Callable[[Any], float]
 DIMS = {"x": 14, "y": 12, "z": 16}
 FAST: dict[str, Any] = {
-    "features": "identity", "joint_dim": 8, "epochs": 12, "batch_size": 64, "learning_rate": 0.01, "patience": 0, "rank": 6,
+    "features": "identity", "joint_dim": 8, "epochs": 12, "batch_size": 64, "learning_rate": 0.01, "patience": 0,
+    "rank": 6,
 }  # fmt: skip
 PAIRS = tuple(combinations(DIMS, 2))
 CHANCE = float(np.mean(1 / np.arange(1, 101)))

@@ -234,7 +234,7 @@ def test_a_data_set_whose_rows_are_all_held_out_is_passed_over() -> None:
 # ---------------------------------------------------------------------------------------- the method
 
 QUICK: dict[str, Any] = {
-    "kernel": "linear", "joint_dim": 16, "epochs": 8, "batch_size": 100, "learning_rate": 0.02, "noise": 0.1,
+    "features": "identity", "joint_dim": 16, "epochs": 8, "batch_size": 100, "learning_rate": 0.02, "noise": 0.1,
     "patience": 0,
 }  # fmt: skip
 

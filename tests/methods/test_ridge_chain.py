@@ -77,8 +77,8 @@ def test_every_hop_gets_its_own_ridge(fit_data: Make) -> None:
     noisy = {s: signal + random.normal(size=(120, 40)) for s in "bc"}
     fitted = RidgeChain().fit(fit_data({"d1": clean, "d2": noisy}))
     assert fitted.chosen is not None
-    assert fitted.chosen.keys() == {("a", "b"), ("b", "a"), ("b", "c"), ("c", "b")}
-    assert fitted.chosen["b", "c"] > 10 * fitted.chosen["a", "b"]
+    assert fitted.chosen.keys() == {"a to b", "b to a", "b to c", "c to b"}
+    assert fitted.chosen["b to c"] > 10 * fitted.chosen["a to b"]
 
 
 def test_recovers_an_exact_linear_chain(fit_data: Make, tensor: Tensor, plain_mrr: Callable[[Any], float]) -> None:

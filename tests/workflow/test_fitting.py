@@ -247,7 +247,7 @@ class ThreadRank(Runtime):
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [("mox-closed-form", None), ("pcca", {"rank": 3, "shrinkage": 1.0, "kernel": "linear", "steps": 3}),
+    [("mox-closed-form", None), ("pcca", {"rank": 3, "shrinkage": 1.0, "features": "identity", "steps": 3}),
      ("pcca", {"rank": 3, "shrinkage": 1.0, "landmarks": 16, "steps": 3})],
 )  # fmt: skip
 def test_two_ranks_fit_what_one_rank_fits(method: str, options: Any, tiny, tmp_path: Path) -> None:

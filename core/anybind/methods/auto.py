@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from anybind.methods.pcca import PCCA
 from anybind.methods.pivot import Pivot
 from anybind.methods.posterior import Imputed, Rows
 from anybind.methods.relative import Relative
-from anybind.methods.selection import held_out_mrr, selection_folds
+from anybind.methods.selection import Edge, held_out_mrr, selection_folds
 
 if TYPE_CHECKING:
     from anybind.protocols import BinderMethod
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 METHODS: Mapping[str, Any] = {"pcca": PCCA, "cca-chain": CCAChain, "pivot": Pivot, "relative": Relative}
+USUAL = ("pcca", "cca-chain")
 # Rows of each space whose scores tell how a method's scores of unrelated rows are spread.
 _UNRELATED = 500
 
@@ -53,12 +55,12 @@ class Auto(OnFeatures):
     """The average of the best methods.
 
     Args:
-        methods: The methods to choose among, by name.
+        methods: The methods to choose among, by name; pcca and cca-chain if None.
         combine: "average" those that come close to the best, or take the "best" one alone.
         tolerance: How much less than the best one's held-out MRR comes close, as a share of it.
     """
 
-    methods: Sequence[str] = ("pcca", "cca-chain")
+    methods: Sequence[str] | None = None
     combine: str = "average"
     tolerance: float = 0.1
     members: Mapping[str, BinderMethod] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Auto(OnFeatures):
             DataError, NoPathError: as the methods.
         """
         told: dict[str, Any] = {"targets": targets, "routes": routes or {}, "seed": seed}
-        fitted = {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods)}
+        fitted = {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods or USUAL)}
         quality = {name: _held_out(self._again(name, method), data, seed) for name, method in fitted.items()}
         members = {name: fitted[name] for name in self._kept(quality)}
         pairs = [tuple(sorted(pair)) for pair in targets] or _every_pair(data)
@@ -142,7 +144,7 @@ class Auto(OnFeatures):
             for pair, each in sorted(self.spreads.items())
         ]
         return {
-            **self.feature_config(), "methods": list(self.methods), "combine": self.combine,
+            **self.feature_config(), "methods": self.methods and list(self.methods), "combine": self.combine,
             "tolerance": self.tolerance, "held_out_mrr": dict(self.quality), "spreads": spreads,
             "members": {name: method.config() for name, method in self.members.items()},
         }  # fmt: skip
@@ -169,7 +171,7 @@ class Auto(OnFeatures):
             for each in config["spreads"]
         }
         return cls(
-            **cls.saved_features(config), methods=tuple(config["methods"]), combine=config["combine"],
+            **cls.saved_features(config), methods=config["methods"], combine=config["combine"],
             tolerance=config["tolerance"], members=members, quality=dict(config["held_out_mrr"]), spreads=spreads,
         )  # fmt: skip
 
@@ -200,14 +202,22 @@ def _checked(methods: Sequence[str]) -> list[str]:
 
 
 def _held_out(method: Any, data: FitData, seed: int) -> float:
-    """Mean reciprocal rank of a fold's rows by the method fitted on the rest."""
+    """Mean reciprocal rank of a fold's rows by the method fitted on the rest; of several folds where one is small."""
     edges = data.moments.edges()
-    fold = selection_folds(data, edges, limit=1)[0]
-    seen = data.without_fold(fold)
     pairs = list(dict.fromkeys((a, b) for _, a, b in edges))
-    again = method.fit(seen, targets=pairs, routes={pair: [pair] for pair in pairs}, seed=seed)
-    zeros = {key: torch.zeros_like(mean, dtype=torch.float32) for key, mean in seen.means().items()}
-    return held_out_mrr(again.score, data, edges, fold, zeros)
+    found = []
+    for fold in _folds(data, edges):
+        seen = data.without_fold(fold)
+        again = method.fit(seen, targets=pairs, routes={pair: [pair] for pair in pairs}, seed=seed)
+        zeros = {key: torch.zeros_like(mean, dtype=torch.float32) for key, mean in seen.means().items()}
+        found.append(held_out_mrr(again.score, data, edges, fold, zeros))
+    return sum(found) / len(found)
+
+
+def _folds(data: FitData, edges: Sequence[Edge]) -> list[int]:
+    with suppress(SelectionError):
+        return selection_folds(data, edges, limit=1)
+    return selection_folds(data, edges, limit=data.moments.folds)
 
 
 def _every_pair(data: FitData) -> list[Pair]:

@@ -42,7 +42,7 @@ class CalMRL(TrainedMethod):
         rank: Latent dims of the imputer, or "auto" to choose by held-out imputation after the warm-up.
         warm_up: Share of the epochs before anything is imputed, in [0, 1].
         refresh: Epochs from one fit of the imputer to the next.
-        detach: No gradient through imputed columns: with it, heads gain by making themselves easy to impute.
+        detach: No gradient through imputed columns: with one, heads would gain by being easy to impute.
         renormalise: Scale imputed columns to unit length: helps a little where the posterior is sharp, and hurts
             where it is not.
         matching: Weight of the contrast of observed pairs.

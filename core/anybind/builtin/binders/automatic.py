@@ -11,8 +11,8 @@ BINDERS = [
         summary="The average of the closed-form methods that retrieve held-out rows best.",
         options={
             "methods": OptionSpec(
-                type="list[str]", default=["pcca", "cca-chain"],
-                description="What to choose among: pcca, cca-chain, pivot, relative.",
+                type="list[str]",
+                description="What to choose among: some of pcca, cca-chain, pivot, relative; the first two if none.",
             ),
             "combine": OptionSpec(
                 type="str", default="average", choices=("average", "best"),
