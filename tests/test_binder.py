@@ -422,8 +422,8 @@ def test_a_method_that_is_not_installed_is_named(binder: Binder, tmp_path: Path)
         Binder.from_pretrained(tmp_path / "saved", registry=Registry([]))
     assert caught.value.exit_code == 3
     config = json.loads((tmp_path / "saved" / "config.json").read_text())
-    (tmp_path / "saved" / "config.json").write_text(json.dumps({**config, "method": "calmrl"}))
-    with pytest.raises(UnknownNameError, match="'calmrl'") as caught:
+    (tmp_path / "saved" / "config.json").write_text(json.dumps({**config, "method": "magic"}))
+    with pytest.raises(UnknownNameError, match="'magic'") as caught:
         Binder.from_pretrained(tmp_path / "saved")
     assert "pcca" in str(caught.value.expected)
 

@@ -103,7 +103,7 @@ def test_wrong_names_are_told(
     binder: anybind.Binder, world: dict[str, Any], space: str, rows: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        binder.impute(space, {s: world["test"]["a"] for s in rows})
+        binder.impute(space, dict.fromkeys(rows, world["test"]["a"]))
 
 
 def test_rows_of_different_length_are_refused(binder: anybind.Binder, world: dict[str, Any]) -> None:

@@ -78,6 +78,7 @@ _SPECS = [
     _dataset("emoji", ("image", "text_en", "text_ja"), split=_SPLIT, pairs=_PAIRS, seed=_SEED),
     _dataset("clips", ("image", "audio"), rate={"type": "float", "default": 1.0}),
     _dataset("manifest", None, path={"type": "str"}),
+    _binder("auto"),
     _binder("pcca", rank={"type": "int", "default": "auto", "minimum": 1}),
     _binder("mox"),
     _binder("ridge-chain"),

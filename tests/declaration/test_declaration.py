@@ -43,7 +43,7 @@ def test_defaults_and_all_targets(parse):
     encoders = "{image: {use: efficientnet-lite0}, audio: {use: clap}, text: {use: minilm-l6}}"
     text = f"version: 1\nname: n\nencoders: {encoders}\n"
     found = parse(text + "datasets: {d: {use: clips}}\nbind: {targets: all}\n")
-    assert (found.seeds, found.evaluate, found.bind.method, found.bind.options) == ((0,), (), "pcca", {})
+    assert (found.seeds, found.evaluate, found.bind.method, found.bind.options) == ((0,), (), "auto", {})
     assert found.target_pairs == (("image", "audio"), ("image", "text"), ("audio", "text"))
 
 

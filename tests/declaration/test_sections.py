@@ -251,7 +251,7 @@ MISTAKES = [
     (
         "method: pcca",
         "method: pca",
-        "g.yaml:14:11: no binder method named 'pca' is installed (expected one of mox, pcca, "
+        "g.yaml:14:11: no binder method named 'pca' is installed (expected one of auto, mox, pcca, "
         "ridge-chain; did you mean 'pcca'?)",
     ),
     (
@@ -288,7 +288,7 @@ MISTAKES = [
     (
         "[ridge-chain, mox]",
         "[ridge, mox]",
-        "g.yaml:20:17: no binder method named 'ridge' is installed (expected one of mox, pcca, "
+        "g.yaml:20:17: no binder method named 'ridge' is installed (expected one of auto, mox, pcca, "
         "ridge-chain; did you mean 'ridge-chain'?)",
     ),
     (

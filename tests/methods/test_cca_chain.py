@@ -45,7 +45,7 @@ class Reliable:
 
 
 def correlations(method: CCAChain) -> Array:
-    """Of the pair a, c: with power 1 and nothing shrunk, the length of each direction on white rows."""
+    """Of the pair a, c: with power 2 over two hops and nothing shrunk, the length of each direction on white rows."""
     lengths: Array = np.linalg.norm(method.tensors()["a/to/a~c"].numpy(), axis=0)
     return np.sort(lengths)[::-1]
 
@@ -94,7 +94,7 @@ def test_equal_reliability_is_recovered_exactly(fit_data: Make) -> None:
     model = Reliable(0, dict.fromkeys("abc", shares))
     data = fit_data({"d1": model.draw(300, "ab", 1), "d2": model.draw(300, "bc", 2)})
     for reliability, expected in (("none", shares**2), ("equal", shares)):
-        fitted = CCAChain(shrinkage=0.0, power=1.0, pivot_reliability=reliability).fit(data, targets=[("a", "c")])
+        fitted = CCAChain(shrinkage=0.0, power=2.0, pivot_reliability=reliability).fit(data, targets=[("a", "c")])
         np.testing.assert_allclose(correlations(fitted), expected, atol=1e-3)
 
 
@@ -108,7 +108,7 @@ def test_dividing_the_reliability_out_helps_where_the_pivot_is_uneven(
     test = model.draw(200, "ac", 3)
     mrr = {}
     for reliability in ("none", "equal"):
-        fitted = CCAChain(shrinkage=0.0, power=1.0, pivot_reliability=reliability).fit(data)
+        fitted = CCAChain(shrinkage=0.0, power=2.0, pivot_reliability=reliability).fit(data)
         mrr[reliability] = plain_mrr(fitted.score("a", tensor(test["a"]), "c", tensor(test["c"])))
     assert mrr["equal"] > mrr["none"] + 0.05
 
@@ -154,5 +154,31 @@ def test_shrinkage_grows_with_noise_and_few_rows(fit_data: Make) -> None:
     noisy = {s: signal + random.normal(size=(150, 40)) for s in "bc"}
     chosen = CCAChain().fit(fit_data({"d1": clean, "d2": noisy})).chosen
     assert chosen is not None
-    assert chosen.keys() == {"a to b", "b to c"}
+    assert chosen.keys() == {"a to b", "b to c", "power"}
     assert chosen["b to c"] > 3 * chosen["a to b"]
+
+
+def test_power_is_divided_among_the_hops(fit_data: Make, truth: Any) -> None:
+    """A product of h correlations to the power p/h weighs directions as one correlation to the power p."""
+    model = truth(0, {"a": 8, "b": 7, "c": 6}, rank=3, reliability=0.8)
+    data = fit_data({"d1": model.draw(600, ["a", "b"], 1), "d2": model.draw(600, ["b", "c"], 2)})
+    plain, weighted = (
+        CCAChain(shrinkage=0.0, power=power).fit(data, targets=[("a", "c"), ("a", "b")]).tensors()
+        for power in (0.0, 2.0)
+    )
+    for pair, hops in (("a/to/a~c", 2), ("a/to/a~b", 1)):
+        rho = weighted[pair].norm(dim=0) / plain[pair].norm(dim=0)
+        again = CCAChain(shrinkage=0.0, power=float(hops)).fit(data, targets=[("a", "c"), ("a", "b")]).tensors()[pair]
+        correlation = again.norm(dim=0) / plain[pair].norm(dim=0)
+        np.testing.assert_allclose(rho, correlation ** (2 / hops), rtol=1e-5)
+
+
+def test_power_is_chosen_by_held_out_rows(fit_data: Make) -> None:
+    """A few strong directions among many weak ones: those must count for more."""
+    random = np.random.default_rng(0)
+    share = np.array([0.95] * 4 + [0.3] * 36)
+    z = random.normal(size=(400, 40))
+    rows = {s: np.sqrt(share) * z + np.sqrt(1 - share) * random.normal(size=z.shape) for s in "ab"}
+    chosen = CCAChain(shrinkage=0.1).fit(fit_data({"d": rows})).chosen
+    assert chosen is not None
+    assert chosen["power"] == 2.0

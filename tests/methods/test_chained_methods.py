@@ -27,7 +27,7 @@ SPACES = {"a": 6, "b": 5, "c": 4, "d": 7}
 CHANCE = np.mean(1 / np.arange(1, 101))
 AUTO = [CCAChain(), CCAChain(pivot_reliability="equal"), Pivot(), Procrustes(), Relative()]
 GIVEN = [
-    CCAChain(shrinkage=0.1), Pivot(ridge=0.1, whitening=0.1), Procrustes(shrinkage=0.1, rank=4),
+    CCAChain(shrinkage=0.1, power=1.0), Pivot(ridge=0.1, whitening=0.1), Procrustes(shrinkage=0.1, rank=4),
     Relative(neighbours=30, power=2.0, whitening=0.1),
 ]  # fmt: skip
 

@@ -8,12 +8,14 @@ import pytest
 
 from anybind.builtin.binders.training_options import training_options
 from anybind.errors import UnknownNameError, UsageError
+from anybind.methods.on_features import OnFeatures
 from anybind.training.options import TrainingOptions, scales_of
 
 
 def test_defaults_and_names_are_those_of_the_specs() -> None:
     declared = {name: spec.default for name, spec in training_options().items()}
-    assert declared == {field.name: field.default for field in fields(TrainingOptions)}
+    shared = (*fields(OnFeatures), *fields(TrainingOptions))
+    assert declared == {field.name: field.default for field in shared}
 
 
 def test_methods_leave_options_out_or_change_their_default() -> None:

@@ -108,7 +108,7 @@ def canonical_chain(
     targets: Sequence[Pair],
     maps: Mapping[str, torch.Tensor],
     matrices: Mapping[Pair, torch.Tensor],
-    weights: Weights,
+    weights_of: Callable[[Pair], Weights],
 ) -> Chain:
     """The chain in which every pair is compared in its own canonical directions.
 
@@ -119,10 +119,10 @@ def canonical_chain(
         targets: The first one gives the hub; the first pair of spaces that rows have together if there is none.
         maps: Space -> (d, k) map to whitened coordinates.
         matrices: Pair, in order of name -> (k_a, k_b) matrix.
-        weights: Scales the directions by their correlations.
+        weights_of: Pair -> what scales its directions by their correlations.
     """
     carried, places = {}, {}
-    sides = {pair: Canonical.of(matrix).weighted(weights) for pair, matrix in matrices.items()}
+    sides = {pair: Canonical.of(matrix).weighted(weights_of(pair)) for pair, matrix in matrices.items()}
     for (a, b), (left, right) in sides.items():
         place = _place(a, b)
         places[a, b] = (place,)

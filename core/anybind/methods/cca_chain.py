@@ -3,7 +3,9 @@
 Every space has whitened coordinates, shrunk; a hop is the correlation T of its two spaces there (CCA: Hotelling
 1936; its chaining through a pivot is the statistical matching of D'Orazio, Di Zio & Scanu 2006)::
 
-    K_AC = T_AB T_BC = U diag(rho) V'          compared: rho^p U' a  with  rho^p V' c,  by cosine
+    K_AC = T_AB T_BC = U diag(rho) V'          compared: rho^(p/h) U' a  with  rho^(p/h) V' c,  by cosine
+
+over h hops, since rho is then a product of h correlations.
 
 That assumes A and C independent given B's *vector*, which attenuates every direction by how reliably B shows
 it. With ``pivot_reliability: equal`` the pivot's reliability R_B is estimated as if the three spaces were
@@ -12,8 +14,8 @@ equally reliable, and divided out::
     K_AC = T_AB R_B^+ T_BC,    R_B = (|T_AB| + |T_BC|) / 2,    |T_AB| = (T_AB' T_AB)^1/2,   |T_BC| = (T_BC T_BC')^1/2
 
 which is the harmonic mean of |T_AB| and |T_BC| between the rotations of the two hops, and so at most twice
-either. Of the routes a target is given, those as short as the best count equally. Shrinkage is
-chosen per hop by retrieval on held-out rows; a space takes the geometric mean of its hops'. Cost: an
+either. Of the routes a target is given, those as short as the best count equally. p is chosen for all hops,
+shrinkage per hop, by retrieval on held-out rows; a space takes the geometric mean of its hops'. Cost: an
 eigendecomposition (d^3) per space and fold, and a singular value decomposition per hop, fold and shrinkage.
 """
 
@@ -23,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from statistics import fmean
 
 import torch
 
@@ -44,6 +47,9 @@ from anybind.methods.whitening import Whitening
 
 # Directions in which the pivot is less reliable than this share of its best show nothing.
 _CUTOFF = 1e-6
+# In order of preference; held-out MRR of a few hundred rows is known to about the margin.
+_POWERS = (1.0, 2.0, 0.5)
+_CLEARLY_BETTER = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +58,12 @@ class CCAChain(ChainBinder):
 
     Args:
         shrinkage: Of a space's covariance, in units of its mean eigenvalue, or "auto" to choose it per hop.
-        power: p of the weights rho^p.
+        power: p of the weights, or "auto" to choose one for all hops.
         pivot_reliability: "none" or "equal"; see the module.
     """
 
     shrinkage: float | str = "auto"
-    power: float = 0.5
+    power: float | str = "auto"
     pivot_reliability: str = "none"
 
     def fit(
@@ -77,8 +83,7 @@ class CCAChain(ChainBinder):
         """
         wanted = routes_of_pairs(data.moments, targets, routes or {})
         hops = hops_of(route for several in wanted.values() for route in several)
-        weights = partial(torch.pow, exponent=self.power)
-        strengths = {hop: self._shrinkage(data, hop, weights) for hop in hops}
+        power, strengths = self._choose(data, hops)
         shrinkage = shrinkage_per_space(strengths)
         whitening = Whitening.of(data.groups(), shrinkage, hops)
         fitted = Hops({(a, b): whitening.correlation((a, b), shrinkage[a], shrinkage[b]) for a, b in hops})
@@ -88,24 +93,55 @@ class CCAChain(ChainBinder):
             for pair, several in wanted.items()
         }
         maps = {space: whitening.map(space, strength) for space, strength in shrinkage.items()}
-        chain = canonical_chain(data, targets, maps, matrices, weights)
-        return replace(self, chain=chain, chosen={f"{a} to {b}": strength for (a, b), strength in strengths.items()})
+
+        def weights_of(pair: Pair) -> Weights:
+            return partial(torch.pow, exponent=power / (len(wanted[pair][0]) - 1))
+
+        chain = canonical_chain(data, targets, maps, matrices, weights_of)
+        chosen = {f"{a} to {b}": strength for (a, b), strength in strengths.items()} | {"power": power}
+        return replace(self, chain=chain, chosen=chosen)
 
     def settled(self) -> CCAChain:
-        """This method unfitted, with the shrinkages it has chosen given: a fit takes them and chooses nothing."""
+        """This method unfitted, with what it has chosen given: a fit takes it and chooses nothing."""
         return replace(self, chain=None)
 
-    def _given(self, hop: Pair) -> float | None:
+    def _choose(self, data: FitData, hops: Sequence[Pair]) -> tuple[float, dict[Pair, float]]:
+        """The power, and the shrinkage of every hop at it."""
+        given = {} if self.chain is not None else dict(self.chosen or {})
+        powers = [given["power"]] if "power" in given and self.power == "auto" else self._powers()
+        known = {hop: given.get("{} to {}".format(*hop)) for hop in hops}
         if self.shrinkage != "auto":
-            return float(self.shrinkage)
-        return None if self.chain is not None else (self.chosen or {}).get("{} to {}".format(*hop))
+            known = dict.fromkeys(hops, float(self.shrinkage))
+        settled = {hop: strength for hop, strength in known.items() if strength is not None}
+        if len(powers) == 1 and len(settled) == len(hops):
+            return powers[0], settled
+        scores = {
+            hop: held_out_scores(data, hop, [settled[hop]] if hop in settled else SHRINKAGES, _weightings(powers))
+            for hop in hops
+        }
+        power = _clearly_best({
+            p: fmean(max(v for (_, q), v in table.items() if q == p) for table in scores.values()) for p in powers
+        })
+        return power, {
+            hop: max((choice for choice in table if choice[1] == power), key=table.__getitem__)[0]
+            for hop, table in scores.items()
+        }
 
-    def _shrinkage(self, data: FitData, hop: Pair, weights: Weights) -> float:
-        given = self._given(hop)
-        if given is not None:
-            return given
-        scores = held_out_scores(data, hop, SHRINKAGES, {self.power: weights})
-        return max(scores, key=lambda choice: scores[choice])[0]
+    def _powers(self) -> list[float]:
+        return list(_POWERS) if self.power == "auto" else [float(self.power)]
+
+
+def _weightings(powers: Sequence[float]) -> dict[float, Weights]:
+    return {power: partial(torch.pow, exponent=power) for power in powers}
+
+
+def _clearly_best(quality: Mapping[float, float]) -> float:
+    """The first choice, or one that is better than those before it by more than chance would make it."""
+    best = next(iter(quality))
+    for choice, value in quality.items():
+        if value > quality[best] + _CLEARLY_BETTER:
+            best = choice
+    return best
 
 
 def reliable_product(matrices: Sequence[torch.Tensor]) -> torch.Tensor:

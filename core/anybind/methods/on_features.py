@@ -25,7 +25,7 @@ from anybind.moments import Group
 FEATURE_OPTIONS = ("features", "kernel", "width", "landmarks", "feature_dims")
 WIDTHS = (2.0, 1.0, 0.3)
 _RIDGES = (0.03, 0.3, 3.0)
-_FOLDS = 2
+_FOLDS = 3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ class Procrustes(ChainBinder):
         maps = {space: whitening.map(space, strength) for space, strength in shrinkage.items()}
         chosen = {f"shrinkage {a} to {b}": strength for (a, b), (strength, _) in choices.items()}
         chosen |= {f"rank {a} to {b}": rank for (a, b), (_, rank) in choices.items()}
-        return replace(self, chain=canonical_chain(data, targets, maps, matrices, torch.sqrt), chosen=chosen)
+        return replace(self, chain=canonical_chain(data, targets, maps, matrices, lambda _: torch.sqrt), chosen=chosen)
 
     def _choose(self, data: FitData, hop: Pair) -> tuple[float, int]:
         """The hop's shrinkage and rank."""

@@ -48,8 +48,8 @@ BINDERS = [
                 description=f"Added to every space's covariance, in units of its mean variance: {AUTO}.",
             ),
             "power": OptionSpec(
-                type="float", default=0.5, minimum=0,
-                description="Canonical directions are weighted by their correlation to this power.",
+                type="float", default="auto", minimum=0,
+                description=f"Directions are weighted by their correlation to this power over the hops: {AUTO}.",
             ),
             "pivot_reliability": OptionSpec(
                 type="str", default="none", choices=("none", "equal"),
