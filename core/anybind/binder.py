@@ -86,6 +86,11 @@ class Binder:
         """The method's options and what it chose (ranks, shrinkages, ridges), as plain values."""
         return self._method.config()
 
+    @property
+    def scores_batches(self) -> bool:
+        """Whether a score depends on the other rows of its call, as with pcca's ``centring: batch``."""
+        return getattr(self._method, "centring", "training") == "batch"
+
     def embed(self, space: str, vectors: Any) -> torch.Tensor:
         """Vectors of a space in the joint space.
 

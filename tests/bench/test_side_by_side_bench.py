@@ -89,15 +89,15 @@ def test_the_default_keeps_up_with_the_best_of_them(bench: Bench, monkeypatch: p
     monkeypatch.setattr(rivals, "SHRINKAGES", (0.01, 0.03))
     monkeypatch.setattr(rivals, "LEARNING_RATES", (3e-3,))
     monkeypatch.setattr(rivals, "WEIGHT_DECAYS", (0.01,))
-    wanted = {"pcca", "cca-zoo RidgeCCA", "InfoNCE, linear heads"}
+    wanted = {"auto (the default)", "cca-zoo RidgeCCA", "InfoNCE, linear heads"}
     everyone = [c for c in side.contestants() if c.name in wanted and c.selection == "yes" and c.spaces == side.PAIR]
-    everyone[0] = side.Contestant("pcca", side.PAIR, "yes", side.ours("pcca", features="identity"))
+    everyone[0] = side.Contestant("ours", side.PAIR, "yes", side.ours("auto", features="identity"))
     default, *others = side.run(everyone, rows=1000, worlds=range(1), test_pairs=300)
     assert len(others) == 2
     for other in others:
         _, _, high = side.difference_of(default, other)
         assert high > 0
     lines = side.table(everyone, [default, *others])
-    assert lines[2].startswith("| pcca | a, c | yes | ")
+    assert lines[2].startswith("| ours | a, c | yes | ")
     assert lines[2].endswith(" |  |")
     assert all("[" in line.split("|")[-2] for line in lines[3:])

@@ -48,6 +48,7 @@ def test_a_query_batch_undoes_any_shift_of_the_test_rows(synthetic: Any) -> None
 def test_tables_show_shares_and_paired_differences(
     synthetic: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(synthetic, "HARD", {"other": 0.60})
     mrr = {"best": [0.5, 0.7], "other": [0.4, 0.5], synthetic.ORACLE: [0.8, 0.8], synthetic.CHANCE: [0.01, 0.01]}
     monkeypatch.setattr(synthetic, "run", lambda setting, worlds: dict.fromkeys(synthetic.MODES, mrr))
     monkeypatch.setattr(sys, "argv", ["synthetic.py", "--settings", "n = 200", "n = 5k"])
@@ -57,3 +58,13 @@ def test_tables_show_shares_and_paired_differences(
     assert f"| {synthetic.ORACLE}, MRR | 80.0 | 80.0 |" in printed
     assert "| aimed at | 0.80 | 0.92 |" in printed
     assert "| other | +15.0 [-48.5, +78.5] | +15.0 [-48.5, +78.5] |" in printed  # t(1) = 12.706, sd 7.07
+
+
+def test_a_world_that_is_too_easy_is_no_benchmark(synthetic: Any) -> None:
+    mrr = {label: [limit * 0.9] for label, limit in synthetic.HARD.items()} | {synthetic.ORACLE: [0.9]}
+    found = dict.fromkeys(synthetic.MODES, mrr)
+    synthetic.require_hard(found)
+    for label in synthetic.HARD:
+        easier = {**mrr, label: [synthetic.HARD[label] * 0.91]}
+        with pytest.raises(SystemExit, match=f"too easy: {label} reaches"):
+            synthetic.require_hard(dict.fromkeys(synthetic.MODES, easier))

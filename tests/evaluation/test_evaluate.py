@@ -238,3 +238,22 @@ def test_scores_can_be_postprocessed_as_a_whole() -> None:
     assert fair.mrr == 1.0
     with pytest.raises(EvaluationError, match="do not fit into memory"):
         evaluate(Hub(), spaces, [("a", "b")], n_boot=0, postprocess=csls, memory_limit=200)
+
+
+def test_a_binder_that_scores_batches_sees_them_whole() -> None:
+    """Rows centred by their own tile would not be those that were asked about."""
+    random = torch.Generator().manual_seed(0)
+    rows = torch.randn(40, 5, generator=random)
+    spaces = {"a": rows, "b": rows + 3 + 0.1 * torch.randn(40, 5, generator=random)}
+
+    class Centred:
+        scores_batches = True
+
+        def score(self, a: str, x: torch.Tensor, b: str, y: torch.Tensor) -> torch.Tensor:
+            assert len(x) == len(y) == 40
+            return -torch.cdist(x - x.mean(0), y - y.mean(0))
+
+    (found,) = evaluate(Centred(), spaces, [("a", "b")], n_boot=0, memory_limit=2 * 4 * 40 * 40)
+    assert found.mrr == 1.0
+    with pytest.raises(EvaluationError, match="do not fit into memory"):
+        evaluate(Centred(), spaces, [("a", "b")], n_boot=0, memory_limit=1000)

@@ -30,7 +30,10 @@ class Scorer(Protocol):
     """What evaluation needs of a binder."""
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor, /) -> torch.Tensor:
-        """(n_a, n_b), higher means likelier the same item; a score depends on its two rows alone."""
+        """(n_a, n_b), higher means likelier the same item.
+
+        A score depends on its two rows alone, unless ``scores_batches`` is there and true.
+        """
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ def _pair_ranks(
         return binder.score(a.name, a[rows], b.name, b[columns])
 
     try:
-        if postprocess is not None:
+        if postprocess is not None or getattr(binder, "scores_batches", False):
             table = _whole_table(score_block, a, b, memory_limit, postprocess)
             return paired_ranks(lambda rows, columns: table[rows, columns], len(a), memory_limit=memory_limit)
         return paired_ranks(score_block, len(a), memory_limit=memory_limit, tie_tolerance=ROUNDING)
@@ -271,7 +274,7 @@ def _whole_table(
     a: _Matrix,
     b: _Matrix,
     memory_limit: int,
-    postprocess: Postprocess,
+    postprocess: Postprocess | None,
 ) -> torch.Tensor:
     needed = 2 * 4 * len(a) * len(b)
     if needed > memory_limit:
@@ -280,7 +283,8 @@ def _whole_table(
             expected=f"at most {memory_limit / 2**30:.3g} GiB", hint="Take fewer rows, or raise memory_limit.",
         )  # fmt: skip
     everything = slice(None)
-    return postprocess(score_block(everything, everything))
+    table = score_block(everything, everything)
+    return table if postprocess is None else postprocess(table)
 
 
 def _intervals(

@@ -115,17 +115,17 @@ def all_routes(moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, 
 
 
 def wanted_routes(
-    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]], hub: str | None = None
+    moments: Moments, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
 ) -> dict[Pair, Route]:
     """The routes a fit must serve: both directions of every target, and from every space to the hub.
 
-    Without targets these are all there are. The hub is that of ``hub_of`` if none is given.
+    Without targets these are all there are.
     """
     every = all_routes(moments, targets, routes)
     if not targets:
         return every
     asked = {*targets, *((b, a) for a, b in targets)}
-    hub = hub or hub_of(moments, targets)
+    hub = hub_of(moments, targets)
     return {pair: route for pair, route in every.items() if pair in asked or pair[1] == hub}
 
 
