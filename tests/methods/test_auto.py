@@ -12,6 +12,7 @@ import torch
 from anybind.errors import ArtifactError, NoPathError, SelectionError, UsageError
 from anybind.fit_data import FitData
 from anybind.methods.auto import Auto
+from anybind.methods.cca_chain import CCAChain
 
 Make = Callable[..., FitData]
 Mrr = Callable[[Any], float]
@@ -143,3 +144,23 @@ def test_too_few_rows_to_judge_by_are_refused(fit_data: Make) -> None:
     rows = np.random.default_rng(0).normal(size=(12, 3))
     with pytest.raises(SelectionError, match="too few paired rows"):
         Auto(**PLAIN).fit(fit_data({"d": {"a": rows, "b": rows}}))
+
+
+def test_where_data_sets_are_shifted_all_centre_as_pcca_does(fit_data: Make, tensor: Any, plain_mrr: Mrr) -> None:
+    """The items of the second data set lie elsewhere: c's own mean is not that of the items asked about."""
+    random = np.random.default_rng(0)
+    views = {s: random.normal(size=(8, 20)) for s in "abc"}
+
+    def draw(n: int, spaces: str, shift: float) -> dict[str, np.ndarray]:
+        meaning = random.normal(size=(n, 8)) + shift
+        return {s: meaning @ views[s] + random.normal(size=(n, 20)) for s in spaces}
+
+    data = fit_data({"d1": draw(1500, "ab", 0.0), "d2": draw(1500, "bc", 3.0)})
+    test = {s: tensor(v) for s, v in draw(100, "ac", 0.0).items()}
+    fitted = Auto(**PLAIN, tolerance=1.0).fit(data, targets=AC, routes=ROUTES)
+    alone = CCAChain(**PLAIN).fit(data, targets=AC, routes=ROUTES)
+    before, after = (
+        plain_mrr(method.score("a", test["a"], "c", test["c"])) for method in (alone, fitted.members["cca-chain"])
+    )
+    assert after > before + 0.1
+    assert plain_mrr(fitted.score("a", test["a"], "c", test["c"])) > 0.9 * after

@@ -3,7 +3,8 @@
 Every method is fitted without one fold and judged by how well that fold's rows find each other, on the edges
 that exist. Those that come close to the best are averaged: of a pair, each method's score is centred and
 scaled by the mean and the standard deviation of its scores of rows that do not belong together. These come
-from training rows, so a score does not depend on the rest of its batch.
+from training rows, so a score does not depend on the rest of its batch. Where ``pcca`` is among the methods, the others
+centre rows by its means, which allow for data sets whose items differ on average.
 
 Use it by default: methods differ in which data suit them, and their errors differ too. Averaging over methods
 is worth about as much as knowing which is best. Cost: the sum of its methods' fits, about twice.
@@ -23,6 +24,7 @@ import torch
 from anybind.errors import ArtifactError, NoPathError, SelectionError, UsageError
 from anybind.fit_data import FitData
 from anybind.methods.cca_chain import CCAChain
+from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.joined import connected_parts
 from anybind.methods.on_features import FEATURE_OPTIONS, OnFeatures
 from anybind.methods.pcca import PCCA
@@ -83,7 +85,9 @@ class Auto(OnFeatures):
             DataError, NoPathError: as the methods.
         """
         told: dict[str, Any] = {"targets": targets, "routes": routes or {}, "seed": seed}
-        fitted = {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods or USUAL)}
+        fitted = _on_common_means(
+            {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods or USUAL)}
+        )
         quality = {name: _held_out(self._again(name, method), data, seed) for name, method in fitted.items()}
         members = {name: fitted[name] for name in self._kept(quality)}
         pairs = [tuple(sorted(pair)) for pair in targets] or _every_pair(data)
@@ -199,6 +203,20 @@ def _checked(methods: Sequence[str]) -> list[str]:
             expected=f"some of {', '.join(METHODS)}",
         )  # fmt: skip
     return list(dict.fromkeys(methods))
+
+
+def _on_common_means(fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """The methods, those that leave a chain behind centred as pcca is: its means allow for shifted data sets."""
+    model = fitted.get("pcca")
+    if not isinstance(model, PCCA):
+        return dict(fitted)
+    corrected = {space: each.encode.mean for space, each in model.spaces.items()}
+    return {
+        name: replace(method, chain=replace(method.chain, means={**method.chain.means, **corrected}))
+        if isinstance(method, ChainBinder) and method.chain is not None
+        else method
+        for name, method in fitted.items()
+    }
 
 
 def _held_out(method: Any, data: FitData, seed: int) -> float:
