@@ -64,7 +64,7 @@ class Auto(OnFeatures):
 
     methods: Sequence[str] | None = None
     combine: str = "average"
-    tolerance: float = 0.1
+    tolerance: float = 0.03
     members: Mapping[str, BinderMethod] = field(default_factory=dict)
     quality: Mapping[str, float] = field(default_factory=dict)
     spreads: Mapping[Pair, Mapping[str, Spread]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ BINDERS = [
                 description="average those that come close to the best, or take the best alone.",
             ),
             "tolerance": OptionSpec(
-                type="float", default=0.1, minimum=0, maximum=1,
+                type="float", default=0.03, minimum=0, maximum=1,
                 description="How much less than the best comes close, as a share of its held-out MRR.",
             ),
             **feature_options(),
