@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 import anybind
 from anybind.array_input import array_source
 from anybind.artifact import SpaceInfo, write_artifact
-from anybind.binder import Binder, fit, fit_sources
+from anybind.binder import Binder
 from anybind.errors import (
     ArtifactError,
     DataError,
@@ -30,6 +30,7 @@ from anybind.errors import (
     UsageError,
 )
 from anybind.fit_data import collect
+from anybind.fitting import fit, fit_sources
 from anybind.plugins import installed_registry
 from anybind.registry import Registry
 
@@ -203,7 +204,7 @@ def test_ids_and_groups_keep_items_in_one_fold(monkeypatch: pytest.MonkeyPatch) 
         seen["data"] = collect(sources, **arguments)
         return seen["data"]
 
-    monkeypatch.setattr("anybind.binder.collect", spy)
+    monkeypatch.setattr("anybind.fitting.collect", spy)
     ids = {"d1": [f"item {i}" for i in range(150)], "d2": [f"item {149 - i}" for i in range(150)]}
     quick(ids=ids, groups={"d1": [f"clip {i // 10}" for i in range(150)]}, seed=4)
     first, second = seen["data"].samples["d1"], seen["data"].samples["d2"]
@@ -405,7 +406,7 @@ def test_kernel_features_that_do_not_fit_are_refused(part: str, tmp_path: Path) 
 
 
 def test_projected_spaces_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anybind.binder.collect", partial(collect, full_width=16, projected_dim=6))
+    monkeypatch.setattr("anybind.fitting.collect", partial(collect, full_width=16, projected_dim=6))
     binder = quick()
     assert binder.dims == DIMS
     loaded = Binder.from_pretrained(binder.save_pretrained(tmp_path / "saved"))

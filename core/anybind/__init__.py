@@ -31,8 +31,9 @@ from anybind.protocols import BinderMethod, Dataset, Encoder, Modality
 from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec, Space
 
 if TYPE_CHECKING:
-    from anybind.binder import Binder, fit
+    from anybind.binder import Binder
     from anybind.evaluation import evaluate
+    from anybind.fitting import fit
     from anybind.moments import Moments
     from anybind.store import EmbeddingStore
     from anybind.workflow import load_graph, run
@@ -82,7 +83,7 @@ _LAZY = {
     "EmbeddingStore": "anybind.store",
     "Moments": "anybind.moments",
     "evaluate": "anybind.evaluation",
-    "fit": "anybind.binder",
+    "fit": "anybind.fitting",
     "load_graph": "anybind.workflow",
     "run": "anybind.workflow",
 }

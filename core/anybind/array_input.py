@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from anybind.errors import DataError, ShapeError, UnknownNameError, UsageError
 from anybind.fit_data import Batch, RowSource
-from anybind.options import closest_name
+from anybind.options import did_you_mean
 from anybind.specs import Name
 
 Numbers: TypeAlias = "torch.Tensor | np.ndarray[Any, Any]"
@@ -114,10 +114,9 @@ def _masks(
         raise UsageError("present is given by space", where=where, got=type(present).__name__)
     unknown = sorted(set(present) - set(matrices))
     if unknown:
-        near = closest_name(unknown[0], matrices)
         raise UnknownNameError(
             "present names a space the data set does not have",
-            where=where, got=unknown, expected=sorted(matrices), hint=near and f"did you mean {near!r}?",
+            where=where, got=unknown, expected=sorted(matrices), hint=did_you_mean(unknown[0], matrices),
         )  # fmt: skip
     masks = {}
     for space, given in present.items():

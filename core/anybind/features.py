@@ -27,8 +27,6 @@ import torch
 
 from anybind.errors import ArtifactError
 
-KINDS = ("nystroem", "fourier")
-KERNELS = ("gaussian", "laplacian")
 _ROWS_AT_ONCE = 4096
 _SMALLEST_EIGENVALUE = 1e-8
 # Rows whose variance is below this share of their mean square differ by the rounding of float32 only.

@@ -56,6 +56,12 @@ def closest_name(name: object, candidates: Iterable[object]) -> str | None:
     return known[found[0]] if found else None
 
 
+def did_you_mean(name: object, candidates: Iterable[object]) -> str | None:
+    """The hint that names the closest candidate; None when none is close."""
+    near = closest_name(name, candidates)
+    return f"did you mean {near!r}?" if near else None
+
+
 def check_options(options: Mapping[str, Any], specs: Mapping[str, OptionSpec]) -> list[OptionProblem]:
     """Every problem with ``options``, in the order given, then what is missing; empty when they are right."""
     problems = [_problem(name, value, specs) for name, value in options.items()]

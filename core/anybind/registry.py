@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from anybind.catalogue import Catalogue, load_catalogue
 from anybind.errors import DuplicateNameError, UnknownNameError, UsageError
 from anybind.factories import build, load
-from anybind.options import check_options, closest_name, fill_defaults
+from anybind.options import check_options, closest_name, did_you_mean, fill_defaults
 from anybind.specs import AnySpec, BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec
 
 __all__ = ["KINDS", "LABELS", "Catalogue", "Conflict", "Entry", "Registry", "validate_options"]
@@ -207,7 +207,7 @@ class Registry:
                 f"data set {name!r} has no modality {', '.join(foreign)}",
                 got=", ".join(wanted or ()),
                 expected=f"some of {', '.join(offered or ())}",
-                hint=_did_you_mean(closest_name(foreign[0], offered or ())),
+                hint=did_you_mean(foreign[0], offered or ()),
             )
         checked = _options("dataset", entry, options)
         return _build("dataset", entry, **checked, modalities=wanted)
@@ -307,7 +307,3 @@ def _build(kind: str, entry: Entry[Any], /, *args: Any, **kwargs: Any) -> Any:
 
 def _kind_of(spec: AnySpec) -> str:
     return next(kind for kind, spec_type in KINDS.items() if isinstance(spec, spec_type))
-
-
-def _did_you_mean(near: str | None) -> str | None:
-    return f"did you mean {near!r}?" if near else None

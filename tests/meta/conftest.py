@@ -55,6 +55,7 @@ LAYERS = {
     "anybind.postprocessing": 6,
     "anybind.binder": 7,
     "anybind.encoding": 7,
+    "anybind.fitting": 7,
     "anybind.restoring": 7,
     "anybind.hub": 7,
     "anybind.report": 7,

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from anybind.binder import Binder
-from anybind.binder import fit as fit_binder
 from anybind.builtin.binders.contrastive import BINDERS
 from anybind.errors import ArtifactError, DataError, NoPathError
 from anybind.fit_data import FitData
+from anybind.fitting import fit as fit_binder
 from anybind.methods.all_pairs import AllPairs
 from anybind.methods.centrobind import CentroBind
 from anybind.methods.fixed_anchor import FixedAnchor

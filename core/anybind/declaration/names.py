@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anybind.declaration.models import modality_spaces
-from anybind.declaration.reader import Reader, did_you_mean, one_of
-from anybind.options import check_options
+from anybind.declaration.reader import Reader, one_of
+from anybind.options import check_options, did_you_mean
 from anybind.registry import LABELS
 from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec
 from anybind.yaml_loader import YamlPath

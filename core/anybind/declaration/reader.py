@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from anybind.options import closest_name
+from anybind.options import did_you_mean
 from anybind.specs import Name
 from anybind.yaml_loader import Document, Problem, YamlPath
 
@@ -163,9 +163,3 @@ def one_of(names: Iterable[str], most: int = 12) -> str:
     known = list(names)
     more = f" and {len(known) - most} more" if len(known) > most else ""
     return f"one of {', '.join(known[:most])}{more}"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The hint that names the nearest of ``known``."""
-    near = closest_name(name, known)
-    return f"did you mean {near!r}?" if near else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from anybind.declaration.names import Names
-from anybind.declaration.reader import Reader, did_you_mean, dotted, is_name, one_of
+from anybind.declaration.reader import Reader, dotted, is_name, one_of
+from anybind.options import did_you_mean
 from anybind.specs import EncoderSpec
 from anybind.yaml_loader import YamlPath
 

@@ -40,7 +40,7 @@ from anybind.methods.canonical import (
     matrix_product,
     shrinkage_per_space,
 )
-from anybind.methods.chain import Pair, Route, routes_of_pairs
+from anybind.methods.chain import Chain, Pair, Route, routes_of_pairs
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.linalg import matrix_root
 from anybind.methods.whitening import Whitening
@@ -66,22 +66,11 @@ class CCAChain(ChainBinder):
     power: float | str = "auto"
     pivot_reliability: str = "none"
 
-    def fit(
-        self,
-        data: FitData,
-        *,
-        targets: Sequence[Pair] = (),
-        routes: Mapping[Pair, Sequence[Route]] | None = None,
-        seed: int = 0,
-    ) -> CCAChain:
-        """Fit every hop that some route needs; see ``BinderMethod.fit``. Deterministic: the seed is unused.
-
-        Raises:
-            SelectionError: an option is "auto" and too few paired rows can be held out.
-            DataError: a space does not vary.
-            NoPathError: no data set holds two spaces.
-        """
-        wanted = routes_of_pairs(data.moments, targets, routes or {})
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """See ``ChainBinder.chained``."""
+        wanted = routes_of_pairs(data.moments, targets, routes)
         hops = hops_of(route for several in wanted.values() for route in several)
         power, strengths = self._choose(data, hops)
         shrinkage = shrinkage_per_space(strengths)
@@ -99,7 +88,7 @@ class CCAChain(ChainBinder):
 
         chain = canonical_chain(data, targets, maps, matrices, weights_of)
         chosen = {f"{a} to {b}": strength for (a, b), strength in strengths.items()} | {"power": power}
-        return replace(self, chain=chain, chosen=chosen)
+        return chain, chosen
 
     def settled(self) -> CCAChain:
         """This method unfitted, with what it has chosen given: a fit takes it and chooses nothing."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
 
-from anybind.methods.chain import Chain
+from anybind.fit_data import FitData
+from anybind.methods.chain import Chain, Pair, Route
 from anybind.methods.on_features import OnFeatures
 
 _STATE = ("chain", "chosen")
@@ -25,6 +26,30 @@ class ChainBinder(OnFeatures):
 
     chain: Chain | None = None
     chosen: Mapping[str, float] | None = None
+
+    def fit(
+        self,
+        data: FitData,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Sequence[Route]] | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Fit every hop that some route needs; see ``BinderMethod.fit``. Deterministic: the seed is unused.
+
+        Raises:
+            SelectionError: an option is "auto" and too few paired rows can be held out.
+            DataError: a space does not vary.
+            NoPathError: no data set holds two spaces.
+        """
+        chain, chosen = self.chained(data, targets, routes or {})
+        return replace(self, chain=chain, chosen=chosen)
+
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """The fitted maps, and what was chosen, by name; the part of ``fit`` in which methods differ."""
+        raise NotImplementedError
 
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """Rows carried to the hub; see ``Chain.embed``."""

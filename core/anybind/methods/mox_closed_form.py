@@ -16,14 +16,14 @@ pairs it maps, a head's by its pseudo-embeddings. Cost: as ``ridge-chain``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import fit_hop
 
@@ -44,28 +44,19 @@ class MoxClosedForm(ChainBinder):
     head_ridge: float | str = "auto"
     features: str = "identity"
 
-    def fit(
-        self,
-        data: FitData,
-        *,
-        targets: Sequence[Pair] = (),
-        routes: Mapping[Pair, Sequence[Route]] | None = None,
-        seed: int = 0,
-    ) -> MoxClosedForm:
-        """Fit transitions and heads for every connected pair; see ``BinderMethod.fit``. The seed is unused.
-
-        Raises:
-            SelectionError: a strength is "auto" and too few paired rows can be held out.
-        """
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """See ``ChainBinder.chained``."""
         transitions = _Transitions(self, data)
         maps, chosen = {}, {}
-        for (a, c), route in wanted_routes(data.moments, targets, routes or {}).items():
+        for (a, c), route in wanted_routes(data.moments, targets, routes).items():
             pivot = route[1]
             head = fit_hop(data, a, pivot, strength=self.head_ridge, target_map=transitions.along(route[1:]))
             maps[a, c] = head.matrix
             chosen[f"head {a} to {c}"] = head.strength
         chosen |= {f"transition {p} to {q}": s for (p, q), s in transitions.strengths.items()}
-        return replace(self, chain=new_chain(data.moments, targets, maps), chosen=chosen)
+        return new_chain(data.moments, targets, maps), chosen
 
 
 class _Transitions:

@@ -13,14 +13,14 @@ chosen by retrieval on held-out rows. Cost: an eigendecomposition (d^3) per hop,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise, product
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Pair, Route, new_chain
+from anybind.methods.chain import Chain, Pair, Route, new_chain
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import RIDGES, Regression, hop_score
 from anybind.methods.meeting import Meeting
@@ -44,22 +44,11 @@ class Pivot(ChainBinder):
     ridge: float | str = "auto"
     whitening: float | str = "auto"
 
-    def fit(
-        self,
-        data: FitData,
-        *,
-        targets: Sequence[Pair] = (),
-        routes: Mapping[Pair, Sequence[Route]] | None = None,
-        seed: int = 0,
-    ) -> Pivot:
-        """Fit every hop that some route needs; see ``BinderMethod.fit``. Deterministic: the seed is unused.
-
-        Raises:
-            SelectionError: an option is "auto" and too few paired rows can be held out.
-            DataError: a space does not vary.
-            NoPathError: no data set holds two spaces.
-        """
-        meeting = Meeting.of(data.moments, targets, routes or {})
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """See ``ChainBinder.chained``."""
+        meeting = Meeting.of(data.moments, targets, routes)
         ridges, whitenings = self._choose(data, meeting.hops())
         groups = data.groups()
         maps = {(a, b): Regression.of(groups, a, b).map("ridge", ridge) for (a, b), ridge in ridges.items()}
@@ -72,7 +61,7 @@ class Pivot(ChainBinder):
         chosen = {f"ridge {a} to {b}": ridge for (a, b), ridge in ridges.items()}
         chosen |= {f"whitening {space}": strength for space, strength in whitenings.items()}
         chain = new_chain(data.moments, targets, carried, meeting.hub, meeting.places)
-        return replace(self, chain=chain, chosen=chosen)
+        return chain, chosen
 
     def _choose(self, data: FitData, hops: Sequence[Pair]) -> tuple[dict[Pair, float], dict[str, float]]:
         """A ridge per hop, and a whitening per space that hops lead to."""

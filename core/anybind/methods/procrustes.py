@@ -14,7 +14,7 @@ hop, fold and shrinkage.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -30,7 +30,7 @@ from anybind.methods.canonical import (
     matrix_product,
     shrinkage_per_space,
 )
-from anybind.methods.chain import Pair, Route, routes_of_pairs
+from anybind.methods.chain import Chain, Pair, Route, routes_of_pairs
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import RANKS
 from anybind.methods.whitening import Whitening
@@ -48,22 +48,11 @@ class Procrustes(ChainBinder):
     shrinkage: float | str = "auto"
     rank: int | str = "auto"
 
-    def fit(
-        self,
-        data: FitData,
-        *,
-        targets: Sequence[Pair] = (),
-        routes: Mapping[Pair, Sequence[Route]] | None = None,
-        seed: int = 0,
-    ) -> Procrustes:
-        """Fit every hop that some route needs; see ``BinderMethod.fit``. Deterministic: the seed is unused.
-
-        Raises:
-            SelectionError: an option is "auto" and too few paired rows can be held out.
-            DataError: a space does not vary.
-            NoPathError: no data set holds two spaces.
-        """
-        wanted = {pair: several[0] for pair, several in routes_of_pairs(data.moments, targets, routes or {}).items()}
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """See ``ChainBinder.chained``."""
+        wanted = {pair: several[0] for pair, several in routes_of_pairs(data.moments, targets, routes).items()}
         hops = hops_of(wanted.values())
         choices = {hop: self._choose(data, hop) for hop in hops}
         shrinkage = shrinkage_per_space({hop: strength for hop, (strength, _) in choices.items()})
@@ -74,7 +63,7 @@ class Procrustes(ChainBinder):
         maps = {space: whitening.map(space, strength) for space, strength in shrinkage.items()}
         chosen = {f"shrinkage {a} to {b}": strength for (a, b), (strength, _) in choices.items()}
         chosen |= {f"rank {a} to {b}": rank for (a, b), (_, rank) in choices.items()}
-        return replace(self, chain=canonical_chain(data, targets, maps, matrices, lambda _: torch.sqrt), chosen=chosen)
+        return canonical_chain(data, targets, maps, matrices, lambda _: torch.sqrt), chosen
 
     def _choose(self, data: FitData, hop: Pair) -> tuple[float, int]:
         """The hop's shrinkage and rank."""

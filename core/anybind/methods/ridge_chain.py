@@ -8,14 +8,14 @@ eigendecomposition (d^3) per hop, direction and fold.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 
 import torch
 
 from anybind.fit_data import FitData
-from anybind.methods.chain import Pair, Route, new_chain, wanted_routes
+from anybind.methods.chain import Chain, Pair, Route, new_chain, wanted_routes
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.hops import Hop, fit_hop
 
@@ -32,20 +32,11 @@ class RidgeChain(ChainBinder):
     ridge: float | str = "auto"
     features: str = "identity"
 
-    def fit(
-        self,
-        data: FitData,
-        *,
-        targets: Sequence[Pair] = (),
-        routes: Mapping[Pair, Sequence[Route]] | None = None,
-        seed: int = 0,
-    ) -> RidgeChain:
-        """Fit every hop that some route needs; see ``BinderMethod.fit``. Deterministic: the seed is unused.
-
-        Raises:
-            SelectionError: the ridge is "auto" and too few paired rows can be held out.
-        """
-        chosen_routes = wanted_routes(data.moments, targets, routes or {})
+    def chained(
+        self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
+    ) -> tuple[Chain, dict[str, float]]:
+        """See ``ChainBinder.chained``."""
+        chosen_routes = wanted_routes(data.moments, targets, routes)
         needed = sorted({hop for route in chosen_routes.values() for hop in pairwise(route)})
         hops: dict[Pair, Hop] = {hop: fit_hop(data, *hop, strength=self.ridge) for hop in needed}
         maps = {
@@ -53,4 +44,4 @@ class RidgeChain(ChainBinder):
             for pair, route in chosen_routes.items()
         }
         strengths = {f"{a} to {b}": hop.strength for (a, b), hop in hops.items()}
-        return replace(self, chain=new_chain(data.moments, targets, maps), chosen=strengths)
+        return new_chain(data.moments, targets, maps), strengths

@@ -19,7 +19,6 @@ import torch
 
 from anybind.methods.linalg import inverse_root, matrix_root
 
-SIMILARITIES = ("cosine", "llr")
 _LARGEST_CORRELATION = 0.9999
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import softplus
 
-# Where the paper starts from. Nearly all pairs are negatives; the bias keeps them from swamping the first steps.
-START_SCALE = 10.0
-START_BIAS = -10.0
-
 
 def sigmoid_loss(
     a: torch.Tensor,

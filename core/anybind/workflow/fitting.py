@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anybind.artifact import GRAPH
-from anybind.binder import Binder, fit_sources
 from anybind.distributed import Runtime
 from anybind.errors import NoPathError
 from anybind.fit_context import FitContext
+from anybind.fitting import fit_sources
 from anybind.workflow.graph import no_route
 from anybind.workflow.vectors import require_extracted, row_source, space_info
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anybind.binder import Binder
     from anybind.fit_data import RowSource
     from anybind.progress import EpochCallback
     from anybind.store import EmbeddingStore
