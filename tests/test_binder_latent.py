@@ -109,3 +109,46 @@ def test_wrong_names_are_told(
 def test_rows_of_different_length_are_refused(binder: anybind.Binder, world: dict[str, Any]) -> None:
     with pytest.raises(anybind.ShapeError):
         binder.fuse({"a": world["test"]["a"][:3], "b": world["test"]["b"][:4]})
+
+
+def test_missing_rows_may_hold_anything(binder: anybind.Binder, world: dict[str, Any]) -> None:
+    rows = {s: world["test"][s][:3].copy() for s in "ab"}
+    expected = binder.fuse({s: v[:1] for s, v in rows.items()})
+    rows["b"][1:] = np.nan
+    found = binder.fuse(rows, present={"b": [True, False, False]})
+    torch.testing.assert_close(found[:1], expected)
+    with pytest.raises(anybind.DataError, match="NaN"):
+        binder.fuse(rows)
+
+
+@pytest.mark.parametrize("features", ["identity", "nystroem"])
+def test_a_row_that_is_there_comes_back_as_the_method_was_given_it(world: dict[str, Any], features: str) -> None:
+    """Of unit length, whatever features are made of it."""
+    options = {**LATENT, "features": features, "width": 0.1}
+    binder = anybind.fit(world["train"], method="pcca", options=options)
+    rows = {s: world["test"][s][:3] for s in "ac"}
+    found = binder.impute("c", rows, present={"c": [True, False, True]})
+    unit = rows["c"] / np.linalg.norm(rows["c"], axis=1, keepdims=True)
+    np.testing.assert_allclose(found.mean[[0, 2]], unit[[0, 2]], rtol=1e-5, atol=1e-6)
+    assert (found.variance[[0, 2]] == 0).all()
+    assert not np.allclose(found.mean[1], unit[1], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "present", "error"),
+    [
+        (np.ones((3, 8)), None, anybind.UsageError),
+        ({"a": np.ones((3, 8))}, {"q": [True] * 3}, anybind.UnknownNameError),
+        ({"a": np.ones((3, 8))}, {"a": ["x", "y", "z"]}, anybind.ShapeError),
+        ({"a": np.ones((3, 8))}, {"a": [True] * 2}, anybind.ShapeError),
+        ({"a": np.ones((3, 8))}, [True] * 3, anybind.UsageError),
+        ({"a": np.ones((3, 9))}, None, anybind.ShapeError),
+        ({"a": [["x"] * 8]}, None, anybind.DataError),
+    ],
+)
+def test_rows_and_masks_that_do_not_fit_are_told(
+    binder: anybind.Binder, rows: Any, present: Any, error: type[Exception]
+) -> None:
+    for verb in (binder.fuse, binder.uncertainty, lambda *a, **k: binder.impute("c", *a, **k)):
+        with pytest.raises(error):
+            verb(rows, present=present)

@@ -43,6 +43,38 @@ def finite_matrix(array: Any, where: str, dim: int | None = None) -> torch.Tenso
     return matrix
 
 
+def shown_rows(
+    rows: Any, present: Any, dims: Mapping[str, int]
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Rows of several spaces, row i of each the same item.
+
+    Args:
+        rows: Space -> (n, dim) array; the values of missing rows are ignored.
+        present: Space -> (n,) booleans, for spaces with missing rows; or None.
+        dims: The spaces there are, and their dims.
+
+    Returns:
+        Space -> (n, dim) float32, zeros where a row is missing, and the masks that were given.
+
+    Raises:
+        UsageError: not by space. UnknownNameError: a space that does not exist, or a mask without rows.
+        ShapeError, DataError: an array or a mask does not fit, or holds NaN or infinity where it is present.
+    """
+    if not isinstance(rows, Mapping):
+        raise UsageError("rows are given by space", got=type(rows).__name__, expected='{"image": array}')
+    for space in rows:
+        if space not in dims:
+            raise UnknownNameError("this binder has no such space", got=space, expected=", ".join(dims),
+                                   hint=did_you_mean(space, dims))  # fmt: skip
+    matrices = {space: as_matrix(array, f"space {space!r}", dims[space]) for space, array in rows.items()}
+    masks = _masks("rows", matrices, {} if present is None else present, from_nan=False)
+    held = {
+        space: torch.where(masks[space][:, None], matrix, 0.0) if space in masks else matrix
+        for space, matrix in matrices.items()
+    }
+    return {space: finite_matrix(matrix, f"space {space!r}") for space, matrix in held.items()}, masks
+
+
 def array_source(
     name: str,
     spaces: Mapping[str, Any],
@@ -115,7 +147,7 @@ def _masks(
     unknown = sorted(set(present) - set(matrices))
     if unknown:
         raise UnknownNameError(
-            "present names a space the data set does not have",
+            "present names a space that has no rows",
             where=where, got=unknown, expected=sorted(matrices), hint=did_you_mean(unknown[0], matrices),
         )  # fmt: skip
     masks = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from anybind.array_input import finite_matrix
+from anybind.array_input import finite_matrix, shown_rows
 from anybind.artifact import (
     CARD,
     GRAPH,
@@ -132,9 +132,13 @@ class Binder:
             As ``embed``; UsageError where the method, or its features, cannot tell vectors; NoPathError where no
             chain of data sets joins the spaces.
         """
-        goal = self._space(space).name
-        found = self._able("impute")(goal, self._prepared_rows(rows), present=_masks(present))
+        goal, able = self._space(space).name, self._able("impute")
+        raw, masks = shown_rows(rows, present, self.dims)
+        found = able(goal, self._mapped(raw), present=masks)
         mean, variance = self._inputs[goal].inverse(found.mean, found.variance)
+        if goal in raw:
+            shown = masks.get(goal, torch.ones(len(mean), dtype=torch.bool))
+            mean[shown], variance[shown] = self._inputs[goal].scaled(raw[goal])[shown], 0.0
         return Imputed(mean, variance)
 
     def fuse(self, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None) -> torch.Tensor:
@@ -150,12 +154,16 @@ class Binder:
         Raises:
             As ``impute``.
         """
-        fused: torch.Tensor = self._able("fuse")(self._prepared_rows(rows), present=_masks(present))
+        able = self._able("fuse")
+        raw, masks = shown_rows(rows, present, self.dims)
+        fused: torch.Tensor = able(self._mapped(raw), present=masks)
         return fused
 
     def uncertainty(self, rows: Mapping[str, Any], *, present: Mapping[str, Any] | None = None) -> torch.Tensor:
         """(n,) float32 in (0, 1]: how little each row's spaces tell of it; 1 for nothing. Arguments as ``fuse``."""
-        told: torch.Tensor = self._able("uncertainty")(self._prepared_rows(rows), present=_masks(present))
+        able = self._able("uncertainty")
+        raw, masks = shown_rows(rows, present, self.dims)
+        told: torch.Tensor = able(self._mapped(raw), present=masks)
         return told
 
     def encode(self, inputs: Any, *, modality: str, batch_size: int = 32) -> torch.Tensor:
@@ -252,8 +260,8 @@ class Binder:
             )  # fmt: skip
         return found
 
-    def _prepared_rows(self, rows: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        return {space: self._prepared(space, vectors) for space, vectors in rows.items()}
+    def _mapped(self, rows: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {space: self._inputs[space](vectors) for space, vectors in rows.items()}
 
     def _prepared(self, space: str, vectors: Any) -> torch.Tensor:
         info = self._space(space)
@@ -268,7 +276,3 @@ class Binder:
     def _own_registry(self) -> Registry:
         self._registry = self._registry or installed_registry()
         return self._registry
-
-
-def _masks(present: Mapping[str, Any] | None) -> dict[str, torch.Tensor] | None:
-    return None if present is None else {s: torch.as_tensor(mask, dtype=torch.bool) for s, mask in present.items()}

@@ -24,14 +24,20 @@ class InputMap:
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
         """(n, raw dim) -> (n, dim) float32."""
-        vectors = vectors.to(torch.float32)
-        if self.normalise:
-            # in float64, since the squares of large and small numbers leave the range of float32
-            length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
-            vectors = (vectors / length.clamp(min=1e-300)).to(torch.float32)
+        vectors = self.scaled(vectors)
         if self.features is not None:
             vectors = self.features(vectors)
         return vectors if self.projection is None else vectors @ self.projection
+
+    def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, dim) float32: the first step alone, rows of unit length where ``normalise`` is set."""
+        vectors = vectors.to(torch.float32)
+        if not self.normalise:
+            return vectors
+        # in float64, since the squares of large and small numbers leave the range of float32
+        length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
+        unit: torch.Tensor = vectors / length.clamp(min=1e-300)
+        return unit.to(torch.float32)
 
     def width(self, dim: int) -> int:
         """Length of what comes out for raw vectors of length ``dim``."""

@@ -257,3 +257,15 @@ def test_a_binder_that_scores_batches_sees_them_whole() -> None:
     assert found.mrr == 1.0
     with pytest.raises(EvaluationError, match="do not fit into memory"):
         evaluate(Centred(), spaces, [("a", "b")], n_boot=0, memory_limit=1000)
+
+
+def test_what_cannot_postprocess_is_told() -> None:
+    class Plain:
+        def score(self, a: str, x: torch.Tensor, b: str, y: torch.Tensor) -> torch.Tensor:
+            return x @ y.T
+
+    spaces = {"a": torch.eye(4), "b": torch.eye(4)}
+    with pytest.raises(EvaluationError, match="must be a function"):
+        evaluate(Plain(), spaces, [("a", "b")], n_boot=0, postprocess="csls")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="keep its shape"):
+        evaluate(Plain(), spaces, [("a", "b")], n_boot=0, postprocess=lambda table: table[:2])

@@ -117,8 +117,15 @@ def test_the_latent_model_answers_for_it(fitted: Auto, rows: dict[str, Any], ten
     shown = {"a": tensor(rows["test"]["a"])}
     pcca: Any = fitted.members["pcca"]
     assert torch.equal(fitted.impute("c", shown).mean, pcca.impute("c", shown).mean)
-    assert torch.equal(fitted.fuse(shown), pcca.fuse(shown))
+    with pytest.raises(UsageError, match="not all can fuse"):
+        fitted.fuse(shown)
     assert torch.equal(fitted.uncertainty(shown), pcca.uncertainty(shown))
+
+
+def test_what_it_fuses_can_be_compared_with_what_it_embeds(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:
+    alone = Auto(**PLAIN, methods=["pcca"]).fit(fit_data(rows["train"]), targets=AC, routes=ROUTES)
+    a = tensor(rows["test"]["a"])
+    torch.testing.assert_close(alone.fuse({"a": a}), alone.embed("a", a), rtol=1e-4, atol=1e-5)
 
 
 def test_without_the_latent_model_it_says_so(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:

@@ -59,7 +59,7 @@ def test_too_few_rows_for_auto_say_so_and_numbers_work(fit_data: Make, truth: An
     data = fit_data({"d1": model.draw(8, ["a", "b"], 0), "d2": model.draw(8, ["b", "c"], 1)})
     with pytest.raises(SelectionError, match="too few") as error:
         PCCA().fit(data)
-    assert "(features, rank, shrinkage, ridge)" in str(error.value.hint)
+    assert "name a method and set its options yourself (features, rank, shrinkage, ridge)" in str(error.value.hint)
     fitted = PCCA(rank=2, shrinkage=1.0).fit(data)
     assert all(torch.isfinite(t).all() for t in fitted.tensors().values())
 

@@ -140,6 +140,9 @@ def evaluate(
             argument is out of range.
     """
     check_ks(ks)
+    if postprocess is not None and not callable(postprocess):
+        raise EvaluationError("postprocess must be a function of a score table.", got=repr(postprocess),
+                              expected="for example anybind.postprocessing.csls")  # fmt: skip
     if n_boot:
         check_resampling(n_boot, seed, confidence)
     _check_pairs(spaces, pairs)
@@ -284,7 +287,11 @@ def _whole_table(
         )  # fmt: skip
     everything = slice(None)
     table = score_block(everything, everything)
-    return table if postprocess is None else postprocess(table)
+    scores = table if postprocess is None else postprocess(table)
+    if tuple(scores.shape) != tuple(table.shape):
+        raise ShapeError("A postprocessed table must keep its shape.", got=tuple(scores.shape),
+                         expected=tuple(table.shape))  # fmt: skip
+    return scores
 
 
 def _intervals(

@@ -125,8 +125,14 @@ class Auto(OnFeatures):
         return self._latent().impute(goal, rows, present)
 
     def fuse(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
-        """As ``PCCA.fuse``, in pcca's own latent space; UsageError unless pcca is among the kept methods."""
-        return self._latent().fuse(rows, present)
+        """As ``PCCA.fuse``, unit rows; UsageError unless pcca alone was kept: the others cannot fuse."""
+        model = self._latent()
+        if len(self.members) > 1:
+            raise UsageError(
+                "auto averages several methods, and not all can fuse", got=", ".join(self.members),
+                expected="pcca alone", hint="fit with method pcca",
+            )  # fmt: skip
+        return torch.nn.functional.normalize(model.fuse(rows, present), dim=1)
 
     def uncertainty(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
         """As ``PCCA.uncertainty``; UsageError unless pcca is among the kept methods."""

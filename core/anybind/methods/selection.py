@@ -42,7 +42,7 @@ def selection_folds(data: FitData, edges: Sequence[Edge], *, limit: int, by_rows
             "there are too few paired rows to choose options on held-out rows",
             where=f"data sets {', '.join(sorted({edge[0] for edge in edges})) or '(none)'}",
             got=f"{total} held-out pairs", expected=f"at least {_FEWEST_HELD_OUT_PAIRS}",
-            hint="set the method's options yourself (features, rank, shrinkage, ridge), or add paired rows",
+            hint="name a method and set its options yourself (features, rank, shrinkage, ridge), or add paired rows",
         )  # fmt: skip
     return usable
 
