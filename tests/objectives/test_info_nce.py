@@ -11,7 +11,7 @@ import torch
 
 from anybind.objectives.info_nce import info_nce
 from anybind.objectives.matching import matching_loss
-from anybind.objectives.sigmoid import START_BIAS, START_SCALE, sigmoid_loss
+from anybind.objectives.sigmoid import sigmoid_loss
 
 Unit = Callable[..., torch.Tensor]
 
@@ -60,10 +60,3 @@ def test_the_sigmoid_loss_judges_every_pair_by_itself(unit: Unit) -> None:
     answers = 2 * np.eye(5) - 1
     wanted = np.log1p(np.exp(-answers * table)).sum() / 5
     assert float(sigmoid_loss(a, b, 3.0, -1.5)) == pytest.approx(wanted)
-
-
-def test_the_start_of_the_sigmoid_loss_expects_negatives(unit: Unit) -> None:
-    """With the paper's bias, an untrained head pays for its positives, not for a batch of negatives."""
-    a, b = unit(200, 64), unit(200, 64, seed=1)
-    assert float(sigmoid_loss(a, b, START_SCALE, START_BIAS)) == pytest.approx(10, abs=0.5)
-    assert float(sigmoid_loss(a, b, START_SCALE, 0.0)) > 100

@@ -1,13 +1,14 @@
 """``auto``: several methods on the same rows; their scores are made comparable and averaged.
 
-Every method is fitted without one fold and judged by how well that fold's rows find each other, on the edges
-that exist. Those that come close to the best are averaged: of a pair, each method's score is centred and
+Every method is fitted without each of three folds and judged by how well the fold's rows find each other, on the
+edges that exist. Those that come close to the best are averaged: of a pair, each method's score is centred and
 scaled by the mean and the standard deviation of its scores of rows that do not belong together. These come
 from training rows, so a score does not depend on the rest of its batch. Where ``pcca`` is among the methods, the others
 centre rows by its means, which allow for data sets whose items differ on average.
 
 Use it by default: methods differ in which data suit them, and their errors differ too. Averaging over methods
-is worth about as much as knowing which is best. Cost: the sum of its methods' fits, about twice.
+is worth about as much as knowing which is best. Cost: the sum of its methods' fits, and of each three more with the
+options that it has chosen.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ METHODS: Mapping[str, Any] = {"pcca": PCCA, "cca-chain": CCAChain, "pivot": Pivo
 USUAL = ("pcca", "cca-chain")
 # Rows of each space whose scores tell how a method's scores of unrelated rows are spread.
 _UNRELATED = 500
+# One fold of a few hundred pairs cannot tell methods apart that differ by a few percent.
+_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,7 @@ def _held_out(method: Any, data: FitData, seed: int) -> float:
 
 def _folds(data: FitData, edges: Sequence[Edge]) -> list[int]:
     with suppress(SelectionError):
-        return selection_folds(data, edges, limit=1)
+        return selection_folds(data, edges, limit=_FOLDS)
     return selection_folds(data, edges, limit=data.moments.folds)
 
 
