@@ -78,7 +78,10 @@ def test_an_artifact_holds_these_files_and_sums(original: Path) -> None:
     config = config_of(original)
     assert config["format_version"] == 1
     assert config["method"] == "pcca"
-    assert config["training"]["datasets"] == {"d": {"rows": {"image": 40, "text": 40}}}
+    assert config["training"]["datasets"]["d"]["rows"] == {"image": 40, "text": 40}
+    assert config["training"]["paths"] == [
+        {"pair": ["image", "text"], "spaces": ["image", "text"], "datasets": [["d"]]}
+    ]
     for name, digest in config["files"].items():
         assert hashlib.sha256((original / name).read_bytes()).hexdigest() == digest
     assert "import" not in (original / CONFIG).read_text()

@@ -246,6 +246,21 @@ def test_kernel_features_take_the_place_of_the_rows() -> None:
     np.testing.assert_allclose(group.block("a", "a"), np.cov(features.numpy().T, bias=True), atol=1e-7)
 
 
+def test_landmarks_in_the_sample_look_like_new_rows() -> None:
+    """Else what is chosen on held-out rows would be chosen for rows that look like none to come."""
+    rows = {"a": normal(0, 90, 4), "b": normal(1, 90, 3)}
+    data = collect([array_source("d", rows)], features=FeatureOptions(landmarks=25), normalise=False)
+    sample, inputs = data.samples["d"], data.inputs["a"]
+    assert isinstance(inputs.features, NystroemMap)
+    order = [int(item.partition(":")[2]) for item in sample.ids]
+    plain = inputs(torch.tensor(rows["a"], dtype=torch.float32)[order])
+    marked = [i for i, item in enumerate(sample.ids) if item in data.landmarks["a"]]
+    moved = (sample.vectors["a"] - plain).norm(dim=1) > 1e-6
+    assert moved.nonzero()[:, 0].tolist() == marked
+    own = inputs.features.own_parts()[[data.landmarks["a"][sample.ids[i]] for i in marked]]
+    torch.testing.assert_close(sample.vectors["a"][marked], plain[marked] - own)
+
+
 def test_landmarks_come_from_all_data_sets_and_each_item_counts_once() -> None:
     ids = [f"item {i}" for i in range(30)]
     shared = normal(0, 30, 4)

@@ -115,6 +115,7 @@ def test_leaving_a_fold_out_is_leaving_its_rows_out(fold: int) -> None:
     assert_groups_are(moments, {"d": only}, only_fold=fold)
     held = rest.vectors["b"][rest.present["b"]]
     np.testing.assert_allclose(moments.means(without_fold=fold)["d", "b"], held.mean(0), rtol=1e-12)
+    assert_groups_are(moments.without_fold(fold), {"d": rest})
 
 
 def test_a_shifted_and_ill_scaled_space_keeps_its_correlations() -> None:

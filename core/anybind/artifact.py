@@ -5,6 +5,8 @@
     graph.yaml          the declaration it was fitted from, if there was one
     metrics.json        what was measured, if anything was
     README.md           the model card
+    .eval_results/      the same numbers as the Hugging Face Hub reads them
+    moments.safetensors what a fit saw of the data, if it was asked for: sums, no rows
 
 Loading is strict: file sums, tensor names, shapes, dtypes and finiteness are checked, and nothing that a
 file names is imported; encoders and methods are found by registered name.
@@ -21,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -37,7 +39,13 @@ _MAX_CONFIG_BYTES = 16 * 2**20
 _CODE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".py")
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
-FileName = Literal["model.safetensors", "graph.yaml", "metrics.json", "README.md"]
+EVALUATION = ".eval_results/anybind.yaml"
+MOMENTS = "moments.safetensors"
+
+FileName = Literal[
+    "model.safetensors", "graph.yaml", "metrics.json", "README.md", ".eval_results/anybind.yaml", "moments.safetensors"
+]
+FILES: tuple[str, ...] = get_args(FileName)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -55,6 +63,7 @@ class SpaceInfo(_Model):
     normalise: bool = Field(default=True, description="Whether raw vectors are scaled to unit length first.")
     input_dim: int = Field(ge=1, le=65536, description="Length of what the method sees: after kernel and projection.")
     encoder: Name | None = None
+    weights: str | None = None
     revision: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     distribution: str | None = None
@@ -69,9 +78,29 @@ class TensorInfo(_Model):
 
 
 class DatasetInfo(_Model):
-    """A data set a binder was fitted on."""
+    """A data set a binder was fitted on, and where it came from, if that is known."""
 
     rows: dict[Name, int] = Field(description="Space -> number of rows that have it.")
+    use: Name | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    distribution: str | None = None
+    licence: str | None = None
+
+
+class PathInfo(_Model):
+    """The route by which a pair of spaces was bound."""
+
+    pair: Annotated[tuple[Name, Name], Field(strict=False)]
+    spaces: Annotated[tuple[Name, ...], Field(strict=False, description="The pair with its pivots between.")]
+    datasets: Annotated[
+        tuple[Annotated[tuple[str, ...], Field(strict=False)], ...],
+        Field(strict=False, description="For every hop the data sets that hold both ends."),
+    ]
+
+    @property
+    def direct(self) -> bool:
+        """Whether some data set holds the pair itself."""
+        return len(self.spaces) == 2
 
 
 class Training(_Model):
@@ -79,6 +108,7 @@ class Training(_Model):
 
     datasets: dict[str, DatasetInfo] = Field(default_factory=dict)
     seed: int = 0
+    paths: Annotated[tuple[PathInfo, ...], Field(strict=False)] = ()
 
 
 class Config(_Model):
@@ -87,6 +117,7 @@ class Config(_Model):
     format_version: Literal[1]
     library: Literal["anybind"] = "anybind"
     library_version: str
+    licence: str | None = Field(default=None, description="As the Hub names it, where a person has chosen one.")
     method: Name
     fitted: dict[str, Any]
     spaces: dict[Name, SpaceInfo] = Field(max_length=1024)
@@ -109,6 +140,7 @@ class Saved:
     config: Config
     tensors: Mapping[str, torch.Tensor]
     texts: Mapping[str, str] = field(default_factory=dict)
+    moments: bytes | None = None
 
 
 def write_artifact(
@@ -116,6 +148,7 @@ def write_artifact(
     header: Mapping[str, Any],
     tensors: Mapping[str, torch.Tensor],
     texts: Mapping[str, str],
+    moments: bytes | None = None,
 ) -> Path:
     """Write an artifact; an older one in the folder is replaced, other files there stay.
 
@@ -127,7 +160,8 @@ def write_artifact(
         folder: Where; made if missing.
         header: The fields of ``Config`` but ``format_version``, ``tensors`` and ``files``.
         tensors: Finite float32 or float64 tensors by name.
-        texts: graph.yaml, metrics.json, README.md, those there are.
+        texts: graph.yaml, metrics.json, README.md and .eval_results/anybind.yaml, those there are.
+        moments: moments.safetensors, if it is to be kept.
 
     Raises:
         ArtifactError: the folder cannot be written, or holds files of other things under the same names;
@@ -138,6 +172,8 @@ def write_artifact(
     for name, tensor in kept.items():
         _require_finite(tensor, f"tensor {name}")
     contents = {MODEL: save(kept)} | {name: text.encode() for name, text in texts.items()}
+    if moments is not None:
+        contents[MOMENTS] = moments
     try:
         contents[CONFIG] = _config_bytes(header, kept, contents)
         _move_in(folder, contents)
@@ -172,7 +208,9 @@ def _move_in(folder: Path, contents: Mapping[str, bytes]) -> None:
     staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
     aside = staging / "old"
     try:
-        aside.mkdir()
+        for name in contents:
+            for place in (aside, staging, folder):
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             with open(staging / name, "wb") as file:
                 file.write(content)
@@ -182,7 +220,7 @@ def _move_in(folder: Path, contents: Mapping[str, bytes]) -> None:
         moves_in = [(staging / name, folder / name) for name in sorted(contents, key=lambda n: n == CONFIG)]
         _move_all(moves_out + moves_in)
     except BaseException:
-        if not aside.exists() or not os.listdir(aside):  # else it holds what could not be put back
+        if not any(path.is_file() for path in aside.rglob("*")):  # else it holds what could not be put back
             shutil.rmtree(staging, ignore_errors=True)
         raise
     shutil.rmtree(staging, ignore_errors=True)
@@ -198,7 +236,7 @@ def _replaceable(folder: Path, names: Iterable[str]) -> list[str]:
         config = _parsed(folder / CONFIG)
         if config["library"] == "anybind":
             ours = {CONFIG, *config["files"]}
-    present = [name for name in (CONFIG, MODEL, GRAPH, METRICS, CARD) if (folder / name).exists()]
+    present = [name for name in (CONFIG, *FILES) if (folder / name).exists()]
     foreign = [name for name in present if name not in ours and name in names]
     if foreign:
         raise ArtifactError(
@@ -229,7 +267,7 @@ def read_artifact(folder: Path | str) -> Saved:
     """
     folder = Path(folder)
     try:
-        config = _read_config(folder)
+        config = parse_config(folder / CONFIG)
         suspicious = sorted(n for n in os.listdir(folder) if n.lower().endswith(_CODE_ENDINGS))
     except OSError as error:
         raise ArtifactError("the folder cannot be read", where=folder, got=error.strerror or error) from error
@@ -242,11 +280,18 @@ def read_artifact(folder: Path | str) -> Saved:
         raise ArtifactError("config.json lists no model.safetensors", where=folder)
     contents: dict[str, bytes] = {n: _read_checked(folder / n, digest) for n, digest in config.files.items()}
     tensors = _read_tensors(folder / MODEL, contents.pop(MODEL), config)
-    return Saved(config, tensors, {name: _text(folder / name, content) for name, content in contents.items()})
+    moments = contents.pop(MOMENTS, None)
+    texts = {name: _text(folder / name, content) for name, content in contents.items()}
+    return Saved(config, tensors, texts, moments)
 
 
-def _read_config(folder: Path) -> Config:
-    path = folder / CONFIG
+def parse_config(path: Path) -> Config:
+    """A config.json, checked.
+
+    Raises:
+        ArtifactError: missing, damaged, no binder's, or made by a newer version.
+    """
+    folder = path.parent
     if not path.is_file():
         raise ArtifactError(
             "this is no saved binder",

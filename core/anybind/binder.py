@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from anybind.array_input import finite_matrix, shown_rows
-from anybind.artifact import (
-    CARD,
-    GRAPH,
-    METRICS,
-    SpaceInfo,
-    Training,
-    read_artifact,
-    write_artifact,
-)
+from anybind.artifact import GRAPH, METRICS, SpaceInfo, Training, read_artifact, write_artifact
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
 from anybind.input_maps import InputMap
 from anybind.methods.posterior import Imputed
 from anybind.options import did_you_mean
 from anybind.plugins import installed_registry
-from anybind.report.card import model_card
+from anybind.report.card import card_texts
+from anybind.report.card_facts import CardFacts
 from anybind.restoring import restored_inputs, restored_method
 from anybind.version import installed_version
 
 if TYPE_CHECKING:
+    from anybind.hub import PushResult
     from anybind.protocols import BinderMethod
     from anybind.registry import Registry
 
 Pair = tuple[str, str]
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @final
@@ -44,6 +42,8 @@ class Binder:
         spaces: Space -> what it is.
         training: The data sets, row counts and seed it was fitted on.
         texts: graph.yaml and metrics.json, those there are.
+        licence: The licence a person has chosen for it, as the Hub names it; None to go by its parts.
+        revision: The commit it was pulled at; None for one that was not pulled.
     """
 
     def __init__(
@@ -55,8 +55,13 @@ class Binder:
         training: Training,
         texts: Mapping[str, str] | None = None,
         registry: Registry | None = None,
+        *,
+        licence: str | None = None,
+        revision: str | None = None,
     ) -> None:
         self.method_name = method_name
+        self.licence = licence
+        self.revision = revision
         self.spaces = dict(spaces)
         self.training = training
         self.texts = dict(texts or {})
@@ -212,10 +217,25 @@ class Binder:
         raise UnknownNameError(what, got=modality, expected=f"one of {', '.join(of_modality or self.spaces)}",
                                hint=did_you_mean(modality, names))  # fmt: skip
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the binder to a folder; see ``anybind.artifact``. Returns the folder."""
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None, repo_id: str | None = None) -> Path:
+        """Write the binder to a folder; see ``anybind.artifact``.
+
+        Args:
+            folder: Where; made if missing.
+            license: The licence it is passed on under, as the Hub names it (cc-by-sa-4.0, other); what follows
+                from its encoders and data sets if None, where that can be told.
+            repo_id: The repository it is meant for, as its card names it.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ArtifactError: the folder cannot be written, or holds files of something else.
+        """
+        self.licence = license or self.licence
         header = {
             "library_version": installed_version(),
+            "licence": self.licence,
             "method": self.method_name,
             "fitted": self._method.config(),
             "spaces": {name: info.model_dump() for name, info in self.spaces.items()},
@@ -224,28 +244,76 @@ class Binder:
         tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
         for space, inputs in self._inputs.items():
             tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
-        card = model_card(self.method_name, self.spaces, self.training, self.texts.get(METRICS))
-        return write_artifact(folder, header, tensors, {**self.texts, CARD: card})
+        facts = CardFacts(self.method_name, self.spaces, self.training, self.texts.get(METRICS), self.licence, repo_id)
+        texts = {name: self.texts[name] for name in (GRAPH, METRICS) if name in self.texts}
+        return write_artifact(folder, header, tensors, texts | card_texts(facts))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        tag: str | None = None,
+        license: str | None = None,
+        token: str | None = None,
+        endpoint: str | None = None,
+        dry_run: bool = False,
+    ) -> PushResult:
+        """Save the binder and upload it as one commit; see ``anybind.hub.push`` for the arguments.
+
+        ``license`` is that of ``save_pretrained``.
+        """
+        from anybind.hub import push
+
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, license=license, repo_id=repo_id)
+            return push(
+                folder, repo_id, private=private, revision=revision, create_pr=create_pr,
+                commit_message=commit_message, tag=tag, token=token, endpoint=endpoint, dry_run=dry_run,
+            )  # fmt: skip
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, registry: Registry | None = None) -> Binder:
-        """Load a binder that ``save_pretrained`` wrote.
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        endpoint: str | None = None,
+        registry: Registry | None = None,
+    ) -> Binder:
+        """Load a binder from a folder or from the Hugging Face Hub.
 
         Args:
-            folder: The local folder.
+            name: A folder that ``save_pretrained`` wrote, or ``owner/name`` on the Hub; a folder goes first.
+            revision, token, cache_dir, local_files_only, endpoint: As ``anybind.hub.pull``; for the Hub only.
             registry: Where methods and encoders are looked up; the installed plugins if None.
 
         Raises:
             ArtifactError: missing, damaged, changed, or made by a newer version.
+            HubError: the Hub does not have it, refuses or cannot be reached.
             UnknownNameError: the method's plugin is not installed.
         """
+        folder, commit = Path(name), None
+        if not folder.exists() and REPOSITORY.fullmatch(str(name)):
+            from anybind.hub import pull
+
+            found = pull(str(name), revision=revision, token=token, cache_dir=cache_dir,
+                         local_files_only=local_files_only, endpoint=endpoint)  # fmt: skip
+            folder, commit = found.folder, found.revision
         saved = read_artifact(folder)
         config = saved.config
         registry = registry or installed_registry()
         inputs = restored_inputs(config.spaces, saved.tensors)
         method = restored_method(saved, inputs, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
-        return cls(config.method, method, config.spaces, inputs, config.training, texts, registry)
+        return cls(config.method, method, config.spaces, inputs, config.training, texts, registry,
+                   licence=config.licence, revision=commit)  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Binder({self.method_name!r}, spaces={self.dims})"

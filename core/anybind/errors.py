@@ -134,5 +134,9 @@ class EvaluationError(AnybindError):
     """A metric cannot be computed from what was given."""
 
 
+class HubError(AnybindError):
+    """The Hugging Face Hub refused, could not be reached, or gave something damaged."""
+
+
 class ArtifactError(AnybindError):
     """A saved binder is missing files, damaged, or in a format this version cannot read."""

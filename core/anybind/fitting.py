@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anybind.array_input import array_source
-from anybind.artifact import (
-    DatasetInfo,
-    SpaceInfo,
-    Training,
-)
+from anybind.artifact import DatasetInfo, PathInfo, SpaceInfo, Training
 from anybind.binder import Binder
-from anybind.bridging import all_targets, routes_for
+from anybind.bridging import Routes, all_targets, routes_for
 from anybind.errors import NoPathError, UnknownNameError, UsageError
 from anybind.fit_context import FitContext
 from anybind.fit_data import FitData, RowSource, collect
@@ -21,6 +18,7 @@ from anybind.options import did_you_mean
 from anybind.plugins import installed_registry
 
 if TYPE_CHECKING:
+    from anybind.moments import Moments
     from anybind.progress import EpochCallback
     from anybind.protocols import BinderMethod
     from anybind.registry import Registry
@@ -115,18 +113,23 @@ def fit_sources(
     seed: int = 0,
     registry: Registry | None = None,
     spaces: Mapping[str, SpaceInfo] | None = None,
+    datasets: Mapping[str, DatasetInfo] | None = None,
     texts: Mapping[str, str] | None = None,
     context: FitContext | None = None,
 ) -> Binder:
-    """As ``fit``, from streams of rows; ``spaces`` tells what is known of them, ``texts`` are saved too."""
+    """As ``fit``, from streams of rows; ``spaces`` and ``datasets`` tell what is known of them.
+
+    ``texts`` are saved too.
+    """
     registry = registry or installed_registry()
     unfitted = registry.build_binder(method, **(options or {}))
     unfitted, data, wanted = _best_prepared(unfitted, sources, targets, normalise, seed, context)
-    fitted = unfitted.fit(data, targets=wanted, routes=routes_for(data.moments, wanted), seed=seed)
+    routes = routes_for(data.moments, wanted)
+    fitted = unfitted.fit(data, targets=wanted, routes=routes, seed=seed)
     raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
     known = spaces or {}
     infos = {space: _space_info(space, dim, data, known.get(space)) for space, dim in raw_dims.items()}
-    return Binder(method, fitted, infos, data.inputs, _training(data, seed), texts, registry)
+    return Binder(method, fitted, infos, data.inputs, _training(data, seed, routes, datasets or {}), texts, registry)
 
 
 def _best_prepared(
@@ -182,11 +185,23 @@ def _space_info(space: str, dim: int, data: FitData, known: SpaceInfo | None) ->
     return known.model_copy(update=made)
 
 
-def _training(data: FitData, seed: int) -> Training:
+def _training(data: FitData, seed: int, routes: Routes, known: Mapping[str, DatasetInfo]) -> Training:
     moments = data.moments
     rows = {
         name: {space: moments.pairs(space, space, name) for space in moments.spaces_of(name)}
         for name in moments.datasets
     }
-    datasets = {name: DatasetInfo(rows=counts) for name, counts in rows.items()}
-    return Training(datasets=datasets, seed=int(seed))
+    datasets = {
+        name: known.get(name, DatasetInfo(rows={})).model_copy(update={"rows": counts})
+        for name, counts in rows.items()
+    }
+    paths = tuple(_path(moments, pair, spaces[0]) for pair, spaces in sorted(routes.items()))
+    return Training(datasets=datasets, seed=int(seed), paths=paths)
+
+
+def _path(moments: Moments, pair: Pair, spaces: Sequence[str]) -> PathInfo:
+    """The best route of a pair, with the data sets of each hop."""
+    hops = [
+        tuple(name for name in moments.datasets if moments.pairs(a, b, name)) for a, b in itertools.pairwise(spaces)
+    ]
+    return PathInfo(pair=pair, spaces=tuple(spaces), datasets=tuple(hops))

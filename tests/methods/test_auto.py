@@ -13,6 +13,8 @@ from anybind.errors import ArtifactError, NoPathError, SelectionError, UsageErro
 from anybind.fit_data import FitData
 from anybind.methods.auto import Auto
 from anybind.methods.cca_chain import CCAChain
+from anybind.methods.choice import largest_rank
+from anybind.methods.pcca import PCCA
 
 Make = Callable[..., FitData]
 Mrr = Callable[[Any], float]
@@ -92,6 +94,18 @@ def test_the_held_out_number_is_what_new_rows_find(fit_data: Make, tensor: Any, 
     new = [draw(60) for _ in range(20)]
     truth = np.mean([plain_mrr(fitted.score("a", tensor(r["a"]), "b", tensor(r["b"]))) for r in new])
     assert fitted.quality["pcca"] == pytest.approx(truth, abs=0.1)
+
+
+def test_a_rank_that_is_too_high_for_fewer_rows_is_chosen_again(
+    fit_data: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(3)
+    meaning = random.normal(size=(60, 5))
+    data = fit_data({"d": {s: meaning @ random.normal(size=(5, 80)) for s in "ab"}})
+    highest = largest_rank(data.moments)
+    assert highest > largest_rank(data.without_fold(0).moments)
+    monkeypatch.setattr(PCCA, "settled", lambda self: PCCA(**PLAIN, rank=highest, shrinkage=1.0))
+    assert Auto(**PLAIN, methods=["pcca"]).fit(data).quality["pcca"] > 0.5
 
 
 def test_what_is_saved_is_enough(fitted: Auto, rows: dict[str, Any], tensor: Any) -> None:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from anybind.cli.common import Settings, show_help
+from anybind.cli.common import PATH, Settings, show_help
 from anybind.cli.failures import report_failure
 from anybind.options import closest_name
 from anybind.version import installed_version
@@ -31,6 +32,8 @@ COMMANDS = {
     "evaluate": "Measure a binder on the graph's test pairs.",
     "encode": "Turn texts or files into vectors of the joint space.",
     "search": "Find the items of one space that fit a query from another.",
+    "push": "Upload a saved binder to the Hugging Face Hub.",
+    "pull": "Fetch a binder from the Hugging Face Hub, and check it.",
     "plugins": "Look at the installed plugins.",
     "doctor": "Check this installation.",
 }
@@ -100,10 +103,14 @@ class AnybindGroup(click.Group):
 @click.version_option(installed_version(), message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--no-plugins", is_flag=True, help="Use what is built in, and no plugin.")
+@click.option(
+    "--registry", "registries", type=PATH, multiple=True, metavar="FILE",
+    help="A registry file of your own; may be given again.",
+)  # fmt: skip
 @click.pass_context
-def cli(ctx: click.Context, debug: bool, no_plugins: bool) -> None:
+def cli(ctx: click.Context, debug: bool, no_plugins: bool, registries: tuple[Path, ...]) -> None:
     """Bind any two modalities, also when no data set holds both."""
-    ctx.obj = Settings(debug=debug, plugins=not no_plugins)
+    ctx.obj = Settings(debug=debug, plugins=not no_plugins, registries=registries)
     show_help(ctx)
 
 

@@ -91,7 +91,7 @@ class Auto(OnFeatures):
         fitted = _on_common_means(
             {name: self._unfitted(name).fit(data, **told) for name in _checked(self.methods or USUAL)}
         )
-        quality = {name: _held_out(self._again(name, method), data, seed) for name, method in fitted.items()}
+        quality = {name: self._held_out(name, method, data, seed) for name, method in fitted.items()}
         members = {name: fitted[name] for name in self._kept(quality)}
         pairs = [tuple(sorted(pair)) for pair in targets] or _every_pair(data)
         spreads = {(a, b): _spreads(members, data, a, b) for a, b in dict.fromkeys(pairs)}
@@ -193,9 +193,24 @@ class Auto(OnFeatures):
         known = {f.name for f in fields(method)}
         return method(**{option: getattr(self, option) for option in FEATURE_OPTIONS if option in known})
 
-    def _again(self, name: str, fitted: Any) -> Any:
-        """A method to fit on part of the data: with what it has chosen, where it can be told."""
-        return fitted.settled() if hasattr(fitted, "settled") else self._unfitted(name)
+    def _held_out(self, name: str, fitted: Any, data: FitData, seed: int) -> float:
+        """Mean reciprocal rank of folds' rows by the method fitted on the rest, with what it has chosen."""
+        edges = data.moments.edges()
+        pairs = list(dict.fromkeys((a, b) for _, a, b in edges))
+        told: dict[str, Any] = {"targets": pairs, "routes": {pair: [pair] for pair in pairs}, "seed": seed}
+        found = []
+        for fold in _folds(data, edges):
+            seen = data.without_fold(fold)
+            again = self._fitted_again(name, fitted, seen, told)
+            zeros = {key: torch.zeros_like(mean, dtype=torch.float32) for key, mean in seen.means().items()}
+            found.append(held_out_mrr(again.score, data, edges, fold, zeros))
+        return sum(found) / len(found)
+
+    def _fitted_again(self, name: str, fitted: Any, seen: FitData, told: Mapping[str, Any]) -> Any:
+        if hasattr(fitted, "settled"):
+            with suppress(SelectionError):  # a rank that all rows allow may be too high for fewer
+                return fitted.settled().fit(seen, **told)
+        return self._unfitted(name).fit(seen, **told)
 
     def _kept(self, quality: Mapping[str, float]) -> list[str]:
         best = max(quality, key=lambda name: quality[name])
@@ -226,19 +241,6 @@ def _on_common_means(fitted: Mapping[str, Any]) -> dict[str, Any]:
         else method
         for name, method in fitted.items()
     }
-
-
-def _held_out(method: Any, data: FitData, seed: int) -> float:
-    """Mean reciprocal rank of a fold's rows by the method fitted on the rest; of several folds where one is small."""
-    edges = data.moments.edges()
-    pairs = list(dict.fromkeys((a, b) for _, a, b in edges))
-    found = []
-    for fold in _folds(data, edges):
-        seen = data.without_fold(fold)
-        again = method.fit(seen, targets=pairs, routes={pair: [pair] for pair in pairs}, seed=seed)
-        zeros = {key: torch.zeros_like(mean, dtype=torch.float32) for key, mean in seen.means().items()}
-        found.append(held_out_mrr(again.score, data, edges, fold, zeros))
-    return sum(found) / len(found)
 
 
 def _folds(data: FitData, edges: Sequence[Edge]) -> list[int]:

@@ -1,102 +1,172 @@
-"""The README.md of an artifact: what binds to what, on which data, how well, and how to use it."""
+"""The README.md of an artifact: what binds to what and how, on which data, how well, and how to use it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 
-if TYPE_CHECKING:
-    from anybind.artifact import SpaceInfo, Training
+from anybind.artifact import CARD, EVALUATION, SpaceInfo
+from anybind.mermaid import Link, flowchart
+from anybind.report.card_facts import CardFacts, Measured
+from anybind.report.card_metadata import evaluation, metadata
+from anybind.report.markdown import inline, table
 
-_USAGE = """## Use
-
-```python
-import anybind
-
-binder = anybind.Binder.from_pretrained("PATH_OF_THIS_FOLDER")
-{calls}
-```
-"""
+# A file of each kind for the snippet; texts stand for themselves.
+_SAMPLES = {"image": "picture.png", "audio": "sound.wav", "video": "video.mp4", "depth": "depth.png", "imu": "imu.csv"}
+_LIMITS = """- Numbers hold for data like the test pairs; other data may do better or worse.
+- A pair marked *bridged* was never seen together: what its two sides share beyond the pivot cannot be bound.
+- Scores order candidates. They are no probabilities, and those of two pairs of spaces cannot be compared.
+- What the encoders and data are biased to, the binder is biased to."""
 
 
-def model_card(method: str, spaces: Mapping[str, SpaceInfo], training: Training, metrics: str | None) -> str:
-    """The card as Markdown.
+def card_texts(facts: CardFacts) -> dict[str, str]:
+    """The files of an artifact that tell of it: README.md, and its results for the Hub's leaderboards, if any."""
+    results = evaluation(facts)
+    return {CARD: model_card(facts), **({EVALUATION: results} if results else {})}
 
-    Args:
-        method: The binder's method.
-        spaces: What is bound.
-        training: On which data.
-        metrics: metrics.json, if anything was measured; left out when it is not what a run writes.
-    """
+
+def model_card(facts: CardFacts) -> str:
+    """The card: metadata for the Hub, then Markdown for people."""
     parts = [
-        f"# A binder of {', '.join(sorted(spaces))}",
-        f"Method `{method}`, made with anybind.",
-        "## Spaces", _spaces_table(spaces),
-        "## Training data", _training_table(training),
-        *_numbers(metrics),
-        _USAGE.format(calls=_calls(spaces)),
-        "## Licences",
-        "A binder inherits the terms of the encoders and data it was made from; see the table of spaces. "
-        "What is marked unknown must be found out before this binder is passed on.",
+        metadata(facts) + f"\n# {_title(facts)}",
+        _summary(facts), _graph(facts),
+        "## What binds to what", _pairs_table(facts), *_notes(facts),
+        "## Use", _usage(facts),
+        "## Encoders", _encoders_table(facts),
+        "## Training data", _training_table(facts),
+        "## Licences", _licences(facts),
+        "## Limits", _LIMITS,
     ]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _spaces_table(spaces: Mapping[str, SpaceInfo]) -> str:
-    rows = [
-        (name, space.modality, str(space.dim), space.encoder or "vectors of your own", space.revision or "",
-         space.distribution or "", space.licence or "unknown")
-        for name, space in sorted(spaces.items())
+def _title(facts: CardFacts) -> str:
+    return inline(facts.repo_id or f"A binder of {', '.join(sorted(facts.spaces))}")
+
+
+def _summary(facts: CardFacts) -> str:
+    spaces = inline(", ".join(sorted(facts.spaces)))
+    return (
+        f"One joint space of {spaces}, fitted by the method `{inline(facts.method)}` of anybind, which binds "
+        "modalities also when no data set holds both."
+    )
+
+
+def _graph(facts: CardFacts) -> str:
+    """The data sets as a drawing: spaces joined by the data sets that hold both."""
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for name, dataset in sorted(facts.training.datasets.items()):
+        for a, b in combinations(sorted(dataset.rows), 2):
+            pairs.setdefault((a, b), []).append(f"{name}: {min(dataset.rows[a], dataset.rows[b])}")
+    links = [Link(a, b, ", ".join(labels)) for (a, b), labels in sorted(pairs.items())]
+    links += [
+        Link(path.pair[0], path.pair[1], "bridged", "dotted", highlighted=True)
+        for path in facts.training.paths if not path.direct
     ]  # fmt: skip
-    return table(("space", "modality", "dims", "encoder", "revision", "from", "licence"), rows)
+    nodes = [*sorted(facts.spaces), *(end for link in links for end in (link.a, link.b))]
+    return f"```mermaid\n{flowchart(nodes, links)}\n```" if links else ""
 
 
-def _training_table(training: Training) -> str:
+def _pairs_table(facts: CardFacts) -> str:
+    measured = {tuple(sorted(result.pair)): result for result in facts.measured}
+    pairs = list(dict.fromkeys([*(tuple(sorted(pair)) for pair in facts.paths), *measured]))
+    header = ("pair", "bound", "MRR", "95 % interval", "R@1", "R@10", "chance", "oracle")
+    return table(header, [(" – ".join(pair), _route(facts, pair), *_numbers(measured.get(pair))) for pair in pairs])
+
+
+def _route(facts: CardFacts, pair: tuple[str, ...]) -> str:
+    path = facts.paths.get(pair)
+    if path is None:
+        return ""
+    if path.direct:
+        return f"directly, by {', '.join(path.datasets[0])}"
+    return f"bridged: {' – '.join(path.spaces)}"
+
+
+def _numbers(result: Measured | None) -> tuple[str, ...]:
+    if result is None:
+        return ("not measured", "", "", "", "", "")
+    interval = f"{result.interval[0]:.3f} – {result.interval[1]:.3f}" if result.interval else ""
+    recall = [f"{result.recall[k]:.3f}" if k in result.recall else "" for k in (1, 10)]
+    oracle = f"{result.oracle:.3f}" if result.oracle is not None else ""
+    return (f"{result.mrr:.3f}", interval, *recall, f"{result.chance:.3f}", oracle)
+
+
+def _notes(facts: CardFacts) -> Iterator[str]:
+    if not facts.measured:
+        return
+    first = facts.measured[0]
+    yield (
+        f"Means of both directions over {first.seeds} seeds, {first.queries} queries each. *Chance* is the MRR of "
+        "guessing, *oracle* that of the same method fitted on as many true pairs."
+    )
+    leaked = max(result.leaked for result in facts.measured)
+    if leaked:
+        yield f"**{leaked} test items also occur in training data**: the numbers are too good by an unknown amount."
+
+
+def _usage(facts: CardFacts) -> str:
+    a, b = _shown_pair(facts)
+    place = facts.repo_id or "PATH_OF_THIS_FOLDER"
+    lines = ["import anybind", "", f'binder = anybind.Binder.from_pretrained("{place}")']
+    lines += [f"{name} = {_vectors(facts.spaces[space])}" for name, space in (("left", a), ("right", b))]
+    lines += [f'scores = binder.score("{a}", left, "{b}", right)  # (1, 1); higher is likelier the same item']
+    if any(facts.spaces[space].encoder is None for space in (a, b)):
+        lines[0:1] = ["import torch", "", "import anybind"]
+    plugins = sorted({s.distribution for s in facts.spaces.values() if s.distribution and s.encoder})
+    needed = f"It needs {', '.join(f'`{inline(plugin)}`' for plugin in plugins)}.\n\n" if plugins else ""
+    return needed + "```python\n" + "\n".join(lines) + "\n```"
+
+
+def _shown_pair(facts: CardFacts) -> tuple[str, str]:
+    """The pair to show: a bridged one if there is one."""
+    paths = sorted(facts.training.paths, key=lambda path: path.direct)
+    if paths:
+        return paths[0].pair
+    names = sorted(facts.spaces)
+    return names[0], names[-1]
+
+
+def _vectors(space: SpaceInfo) -> str:
+    if space.encoder is None:
+        return f"torch.ones(1, {space.dim})  # vectors of your own, as it was fitted on"
+    kinds = {space.modality, space.kind}
+    sample = "a red apple" if "text" in kinds else next((_SAMPLES[k] for k in _SAMPLES if k in kinds), "sample")
+    return f'binder.encode_raw(["{sample}"], space="{space.name}")'
+
+
+def _encoders_table(facts: CardFacts) -> str:
     rows = [
-        (name, ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())))
-        for name, dataset in sorted(training.datasets.items())
-    ]
-    return table(("data set", "rows per space"), rows)
+        (name, space.modality, str(space.dim), space.encoder or "vectors of your own", space.weights or "",
+         space.revision or "", space.distribution or "", space.licence or "unknown")
+        for name, space in sorted(facts.spaces.items())
+    ]  # fmt: skip
+    return table(("space", "modality", "dims", "encoder", "weights", "revision", "from", "licence"), rows)
 
 
-def _numbers(metrics: str | None) -> list[str]:
-    try:
-        results: list[dict[str, Any]] = json.loads(metrics)["results"] if metrics else []
-        rows = [_result_row(result) for result in results]
-        seeds, queries = (len(results[0]["per_seed"]), int(results[0]["n_queries"])) if results else (0, 0)
-    except (ValueError, KeyError, TypeError, IndexError):
-        return []
-    if not rows:
-        return []
-    header = ("pair", "MRR", "R@1", "R@5", "R@10", "chance MRR", "oracle MRR")
-    note = f"Mean of both directions over {seeds} seeds, {queries} queries each."
-    return ["## Measured", table(header, rows), note]
+def _training_table(facts: CardFacts) -> str:
+    rows = [
+        (name, _origin(dataset.use, dataset.options), dataset.distribution or "",
+         ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())), dataset.licence or "unknown")
+        for name, dataset in sorted(facts.training.datasets.items())
+    ]  # fmt: skip
+    return table(("data set", "what", "from", "rows per space", "licence"), rows)
 
 
-def _result_row(result: Mapping[str, Any]) -> tuple[str, ...]:
-    recall = [f"{result['recall'][k]:.3f}" for k in ("1", "5", "10")]
-    oracle = f"{result['oracle']['mrr']:.3f}" if result["oracle"] else ""
-    mrr, chance = f"{result['mrr']:.3f}", f"{result['chance']['mrr']:.3f}"
-    return (" – ".join(result["pair"]), mrr, *recall, chance, oracle)
+def _origin(use: str | None, options: Mapping[str, object]) -> str:
+    if use is None:
+        return "arrays"
+    return use + "".join(f", {name} {value}" for name, value in sorted(options.items()))
 
 
-def _calls(spaces: Mapping[str, SpaceInfo]) -> str:
-    names = sorted(spaces)
-    a, b = names[0], names[-1]
-    if spaces[a].encoder and spaces[b].encoder:
-        return f'left = binder.encode([...], modality="{a}")\nright = binder.encode([...], modality="{b}")'
-    return f'scores = binder.score("{a}", vectors_a, "{b}", vectors_b)'
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; cells are escaped."""
-    lines = [header, ["---" for _ in header], *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Text that stays one cell, whatever it holds: no line break, no HTML, no bar of the table."""
-    line = " ".join(escape(text, quote=False).split())
-    return line.replace("\\", "\\\\").replace("|", "\\|")
+def _licences(facts: CardFacts) -> str:
+    found = facts.licences
+    rows = [(name, ", ".join(parts)) for name, parts in found.parts.items()]
+    chosen = facts.licence or found.hub
+    if facts.licence is not None:
+        told = f"Passed on under `{inline(chosen)}`, as its makers chose."
+    elif found.needs_decision:
+        told = "Which licence the whole may have is for a person to decide: " + inline("; ".join(found.reasons)) + "."
+    else:
+        told = f"Passed on under `{inline(chosen)}`: what one of its parts asks for, the whole asks for."
+    return f"{told}\n\n{table(('licence', 'of'), rows)}"

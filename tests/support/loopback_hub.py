@@ -1,0 +1,430 @@
+"""A Hugging Face Hub on loopback: two origins, as the real one has, and faults on demand.
+
+The hub itself answers on 127.0.0.1, the storage of large files on localhost. Clients follow redirects within one
+origin on their own; and a token that reached the storage would show in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from hub_repositories import File, Repositories, Repository
+
+LARGE = 1000  # bytes; what is larger, or ends in .safetensors, goes to the storage
+_MULTIPART = 100_000  # objects above this are uploaded in parts
+
+
+@dataclass(frozen=True)
+class Request:
+    """One line of the log."""
+
+    origin: str
+    method: str
+    path: str
+    token: str | None
+    agent: str
+
+
+class LoopbackHub:
+    """Start it with ``with``; give its ``endpoint`` to clients."""
+
+    def __init__(self) -> None:
+        self.content = Repositories(tokens={"hf_alice": "alice", "hf_bob": "bob"})
+        self.log: list[Request] = []
+        self.faults: list[Callable[[Request], Any]] = []
+        self.multipart_above = _MULTIPART
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> LoopbackHub:
+        self._servers = [self._server("127.0.0.1", HubHandler), self._server("localhost", StorageHandler)]
+        self.endpoint, self.storage = (f"http://{s.server_address[0]}:{s.server_address[1]}" for s in self._servers)
+        self.storage = f"http://localhost:{self._servers[1].server_address[1]}"
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop answering, also on connections that are kept alive."""
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        for each in self._sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def repo(self, name: str) -> Repository:
+        return self.content.repos[name]
+
+    def files(self, name: str, revision: str = "main") -> dict[str, bytes]:
+        repo = self.repo(name)
+        return {path: file.content for path, file in repo.commits[repo.refs[revision]].items()}
+
+    def put(self, name: str, **files: bytes) -> None:
+        """Change files of a repository behind every client's back."""
+        repo = self.repo(name)
+        kept = dict(repo.commits[repo.refs["main"]])
+        repo.commit("main", kept | {path: File(content, lfs=False) for path, content in files.items()}, "behind")
+
+    def fail(self, method: str, path: str, action: Any, times: int = 1) -> None:
+        """Answer the next requests that match with a status, "drop", or what a function makes of the content."""
+        left = [times]
+
+        def fault(request: Request) -> Any:
+            if left[0] and request.method == method and re.search(path, request.path):
+                left[0] -= 1
+                return action
+            return None
+
+        self.faults.append(fault)
+
+    def asked(self, method: str = "", path: str = "") -> list[Request]:
+        return [r for r in self.log if r.method.startswith(method) and re.search(path, r.path)]
+
+    def _server(self, host: str, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+        bound = type(handler.__name__, (handler,), {"hub": self})
+        server = ThreadingHTTPServer((host, 0), bound)
+        server.daemon_threads = True
+        return server
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What both origins share: the log, faults, and sending."""
+
+    hub: LoopbackHub
+    origin = ""
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.hub._sockets.append(self.connection)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, ValueError, OSError):
+            self.close_connection = True
+
+    def answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.body = self.rfile.read(length)
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            self.body = self._chunks()
+        parts = urlsplit(self.path)
+        self.route, self.query = unquote(parts.path), parse_qs(parts.query)
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        self.asked = Request(self.origin, self.command, unquote(self.path), token, self.headers.get("User-Agent", ""))
+        self.hub.log.append(self.asked)
+        self.action = next((a for fault in self.hub.faults if (a := fault(self.asked)) is not None), None)
+        if self.action == "drop":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif isinstance(self.action, tuple):
+            self.refuse(*self.action)
+        elif isinstance(self.action, int):
+            self.json(self.action, {"error": "as it was asked to"})
+        else:
+            self.serve()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+
+    def serve(self) -> None:
+        raise NotImplementedError
+
+    def _chunks(self) -> bytes:
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def send(self, status: int, content: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def json(self, status: int, value: Any, **headers: str) -> None:
+        self.send(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
+
+    def refuse(self, status: int, code: str, message: str, **headers: str) -> None:
+        self.json(status, {"error": message}, X_Error_Code=code, X_Error_Message=message, **headers)
+
+
+class StorageHandler(Handler):
+    """Where large files lie: no token comes here."""
+
+    origin = "storage"
+
+    def serve(self) -> None:
+        name = self.route.split("/")[2]
+        objects = self.hub.content.objects
+        if self.command == "PUT" and "part" in self.query:
+            self.hub.content.objects[f"{name}-{int(self.query['part'][0]):05}"] = self.body
+            self.send(200, b"", ETag=f'"part-{self.query["part"][0]}"')
+        elif self.command == "PUT":
+            objects[name] = self.body
+            self.send(200, b"")
+        elif self.command == "POST":  # all parts are there
+            parts = sorted(key for key in objects if key.startswith(f"{name}-"))
+            objects[name] = b"".join(objects.pop(key) for key in parts)
+            self.json(200, {})
+        else:
+            self._content(objects[name])
+
+    def _content(self, content: bytes) -> None:
+        if self.action == "truncate":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if callable(self.action):
+            content = self.action(content)
+        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if start:
+            first = int(start[1])
+            self.send(206, content[first:], Content_Range=f"bytes {first}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send(200, content)
+
+
+class HubHandler(Handler):
+    """The hub's own API."""
+
+    origin = "hub"
+
+    def serve(self) -> None:
+        for method, pattern, act in _ROUTES:
+            found = re.fullmatch(pattern, self.route)
+            if found and self.command in method:
+                act(self, *found.groups())
+                return
+        self.refuse(404, "", f"no such page: {self.command} {self.route}")
+
+    @property
+    def user(self) -> str | None:
+        return self.hub.content.tokens.get(self.asked.token or "")
+
+    def readable(self, name: str) -> Repository | None:
+        """The repository, where the one who asks may read it; else the refusal is sent."""
+        repo = self.hub.content.repos.get(name)
+        if self.asked.token and self.user is None:
+            self.refuse(401, "", "Invalid username or password.")
+        elif repo is None or (repo.private and self.user != name.split("/")[0]):
+            self.refuse(404 if self.user else 401, "RepoNotFound", "Repository not found")
+        elif repo.gated and self.user != name.split("/")[0]:
+            self.refuse(403, "GatedRepo", "Access to this model is restricted")
+        else:
+            return repo
+        return None
+
+    def writable(self, name: str) -> Repository | None:
+        repo = self.readable(name)
+        if repo is not None and self.user != name.split("/")[0]:
+            self.refuse(403 if self.user else 401, "", "You don't have the rights to write to this repository")
+            return None
+        return repo
+
+    def whoami(self) -> None:
+        if self.user is None:
+            self.refuse(401, "", "Invalid username or password.")
+        else:
+            self.json(200, {"type": "user", "name": self.user, "orgs": [], "auth": {"accessToken": {"role": "write"}}})
+
+    def create(self) -> None:
+        told = json.loads(self.body)
+        owner = told.get("organization") or self.user
+        name = f"{owner}/{told['name']}"
+        if self.user is None:
+            self.refuse(401, "", "Invalid username or password.")
+        elif owner != self.user:
+            self.refuse(403, "", f"You don't have the rights to create a model under the namespace {owner!r}")
+        elif name in self.hub.content.repos:
+            self.json(409, {"error": "You already created this model repo", "url": f"{self.hub.endpoint}/{name}"})
+        else:
+            private = told.get("visibility") == "private" or bool(told.get("private"))
+            self.hub.content.repos[name] = Repository(private=private)
+            self.json(200, {"url": f"{self.hub.endpoint}/{name}", "name": name, "id": name})
+
+    def validate_yaml(self) -> None:
+        import yaml
+
+        head = json.loads(self.body)["content"].split("---\n")[1:2]
+        try:
+            data = yaml.safe_load(head[0]) if head else {}
+            errors = [] if isinstance(data, dict) else [{"message": "the metadata is no mapping"}]
+        except yaml.YAMLError as error:
+            errors = [{"message": str(error)}]
+        self.json(400 if errors else 200, {"errors": errors, "warnings": []})
+
+    def preupload(self, name: str, revision: str) -> None:
+        repo = self.writable(name)
+        if repo is None:
+            return
+        there = repo.commits.get(repo.resolve(revision) or "", {})
+        files = []
+        for each in json.loads(self.body)["files"]:
+            large = each["path"].endswith(".safetensors") or each["size"] > LARGE * 1000
+            entry = {"path": each["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
+            if each["path"] in there:
+                entry["oid"] = there[each["path"]].etag
+            files.append(entry)
+        self.json(200, {"files": files, "commitOid": repo.resolve(revision)})
+
+    def lfs_batch(self, name: str) -> None:
+        if self.writable(name) is None:
+            return
+        told = json.loads(self.body)
+        objects = [self._upload(each, "multipart" in told.get("transfers", [])) for each in told["objects"]]
+        multipart = any("chunk_size" in o.get("actions", {}).get("upload", {}).get("header", {}) for o in objects)
+        self.json(200, {"transfer": "multipart" if multipart else "basic", "objects": objects})
+
+    def _upload(self, each: dict[str, Any], multipart: bool) -> dict[str, Any]:
+        oid, size = each["oid"], each["size"]
+        if oid in self.hub.content.objects:
+            return {"oid": oid, "size": size}
+        href = f"{self.hub.storage}/objects/{oid}"
+        upload: dict[str, Any] = {"href": href}
+        if multipart and size > self.hub.multipart_above:
+            chunk = self.hub.multipart_above
+            parts = {f"{i + 1:05}": f"{href}?part={i + 1}" for i in range(-(-size // chunk))}
+            upload = {"href": href, "header": {"chunk_size": str(chunk), **parts}}
+        verify = {"href": f"{self.hub.endpoint}/verify/{oid}"}
+        return {"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}}
+
+    def verify(self, oid: str) -> None:
+        import hashlib
+
+        content = self.hub.content.objects.get(oid, b"")
+        right = hashlib.sha256(content).hexdigest() == oid
+        self.json(200 if right else 400, {} if right else {"error": "the object is not whole"})
+
+    def commit(self, name: str, revision: str) -> None:
+        repo = self.writable(name)
+        if repo is None:
+            return
+        branch, extra = revision, {}
+        if self.query.get("create_pr") == ["1"]:
+            number = 1 + sum(ref.startswith("refs/pr/") for ref in repo.refs)
+            branch = f"refs/pr/{number}"
+            repo.refs[branch] = repo.refs[revision]
+            extra = {"pullRequestUrl": f"{self.hub.endpoint}/{name}/discussions/{number}"}
+        if branch not in repo.refs:
+            self.refuse(404, "RevisionNotFound", f"Invalid rev id: {branch}")
+            return
+        status, told = self.hub.content.apply(name, branch, self.body)
+        if status != 200:
+            self.refuse(status, "", told["error"])
+            return
+        url = f"{self.hub.endpoint}/{name}/commit/{told['commitOid']}"
+        self.json(200, {"success": True, "commitUrl": url, "hookOutput": "", **told, **extra})
+
+    def info(self, name: str, revision: str = "main") -> None:
+        repo = self.readable(name)
+        if repo is None:
+            return
+        commit = repo.resolve(revision)
+        if commit is None:
+            self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return
+        siblings = [{"rfilename": path} for path in repo.commits[commit]]
+        self.json(200, {"id": name, "modelId": name, "sha": commit, "private": repo.private, "gated": repo.gated,
+                        "disabled": False, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings,
+                        "createdAt": "2026-01-01T00:00:00Z", "lastModified": "2026-01-01T00:00:00Z"})  # fmt: skip
+
+    def tree(self, name: str, revision: str) -> None:
+        repo = self.readable(name)
+        if repo is None:
+            return
+        commit = repo.resolve(revision)
+        if commit is None:
+            self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return
+        entries = []
+        for path, file in repo.commits[commit].items():
+            entry: dict[str, Any] = {"type": "file", "oid": file.git_sum, "size": len(file.content), "path": path}
+            if file.lfs:
+                entry["lfs"] = {"oid": file.sha256, "size": len(file.content), "pointerSize": 134}
+            entries.append(entry)
+        self.json(200, entries)
+
+    def set_ref(self, name: str, kind: str, ref: str) -> None:
+        repo = self.writable(name)
+        if repo is None:
+            return
+        told = json.loads(self.body or b"{}")
+        new, start = (told["tag"], ref) if kind == "tag" else (ref, told.get("startingPoint") or "main")
+        commit = repo.resolve(start)
+        if new in repo.refs:
+            self.refuse(409, "", f"the reference {new} exists")
+        elif commit is None:
+            self.refuse(404, "RevisionNotFound", f"Invalid rev id: {start}")
+        else:
+            repo.refs[new] = commit
+            self.json(200, {})
+
+    def refs(self, name: str) -> None:
+        repo = self.readable(name)
+        if repo is not None:
+            branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.refs["main"]}]
+            self.json(200, {"branches": branches, "converts": [], "tags": []})
+
+    def resolve(self, name: str, revision: str, path: str) -> None:
+        repo = self.readable(name)
+        if repo is None:
+            return
+        commit = repo.resolve(revision)
+        if commit is None:
+            self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return
+        file = repo.commits[commit].get(path)
+        if file is None:
+            self.refuse(404, "EntryNotFound", "Entry not found", X_Repo_Commit=commit)
+        elif file.lfs:
+            self.hub.content.objects[file.sha256] = file.content
+            place = f"{self.hub.storage}/objects/{file.sha256}"
+            self.send(302, b"", X_Repo_Commit=commit, X_Linked_Etag=f'"{file.sha256}"',
+                      X_Linked_Size=str(len(file.content)), Location=place)  # fmt: skip
+        else:
+            content = self.action(file.content) if callable(self.action) else file.content
+            self.send(200, content, X_Repo_Commit=commit, ETag=f'"{file.git_sum}"')
+
+
+_NAME = r"([\w.-]+/[\w.-]+)"
+_ROUTES: list[tuple[tuple[str, ...], str, Callable[..., None]]] = [
+    (("GET",), "/api/whoami-v2", HubHandler.whoami),
+    (("POST",), "/api/repos/create", HubHandler.create),
+    (("POST",), "/api/validate-yaml", HubHandler.validate_yaml),
+    (("POST",), rf"/api/models/{_NAME}/preupload/(.+)", HubHandler.preupload),
+    (("POST",), rf"/{_NAME}\.git/info/lfs/objects/batch", HubHandler.lfs_batch),
+    (("POST",), r"/verify/(\w+)", HubHandler.verify),
+    (("POST",), rf"/api/models/{_NAME}/commit/(.+)", HubHandler.commit),
+    (("POST",), rf"/api/models/{_NAME}/(tag|branch)/(.+)", HubHandler.set_ref),
+    (("GET",), rf"/api/models/{_NAME}/revision/(.+)", HubHandler.info),
+    (("GET",), rf"/api/models/{_NAME}/tree/([^/]+)(?:/.*)?", HubHandler.tree),
+    (("GET",), rf"/api/models/{_NAME}/refs", HubHandler.refs),
+    (("GET",), rf"/api/models/{_NAME}", HubHandler.info),
+    (("GET", "HEAD"), rf"/{_NAME}/resolve/([^/]+)/(.+)", HubHandler.resolve),
+]
