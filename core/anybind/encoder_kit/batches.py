@@ -1,4 +1,4 @@
-"""What the encoders share: checked samples in, batches through a model, rows out in order."""
+"""Checked samples in, batches through a model, rows out in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-import anybind
+from anybind.errors import DataError
 
 
 def encode_in_batches(
@@ -46,7 +46,7 @@ def check_texts(encoder: str, samples: Sequence[Any]) -> None:
     """Every sample must be text that can be written as UTF-8.
 
     Raises:
-        anybind.DataError: one is not; ``where`` names its place.
+        DataError: one is not; ``where`` names its place.
     """
     for row, sample in enumerate(samples):
         if not isinstance(sample, str):
@@ -57,28 +57,8 @@ def check_texts(encoder: str, samples: Sequence[Any]) -> None:
             raise wrong_sample(encoder, row, got=error, expected="text without lone surrogates") from error
 
 
-def wrong_sample(encoder: str, row: int, *, got: object, expected: str) -> anybind.DataError:
+def wrong_sample(encoder: str, row: int, *, got: object, expected: str) -> DataError:
     """The error for a sample that an encoder cannot read."""
-    return anybind.DataError(
+    return DataError(
         f"Encoder {encoder} cannot read a sample.", where=f"sample {row}", got=got, expected=expected
     )
-
-
-def checked_device(encoder: str, device: str) -> torch.device:
-    """The device to run on.
-
-    Raises:
-        anybind.UsageError: there is no such device here.
-    """
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise anybind.UsageError(
-            f"Encoder {encoder} cannot run on that device.",
-            where=f"encoder {encoder}, option device",
-            got=device,
-            expected="cpu, or an accelerator that torch sees, such as cuda or cuda:1",
-            hint=str(error).splitlines()[0] if str(error) else None,
-        ) from error
-    return found

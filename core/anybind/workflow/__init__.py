@@ -13,6 +13,7 @@ from anybind.workflow.graph import Graph, load_graph, plan_catalogue
 if TYPE_CHECKING:
     from anybind.workflow.evaluating import EntryResult, evaluate_graph
     from anybind.workflow.fitting import fit_graph
+    from anybind.workflow.isolated import extract_isolated
     from anybind.workflow.running import RunResult, run
     from anybind.workflow.vectors import default_store, extract_graph, gallery
 
@@ -23,6 +24,7 @@ __all__ = [
     "default_store",
     "evaluate_graph",
     "extract_graph",
+    "extract_isolated",
     "fit_graph",
     "gallery",
     "load_graph",
@@ -38,6 +40,7 @@ _HOMES = {
     "run": "running",
     "default_store": "vectors",
     "extract_graph": "vectors",
+    "extract_isolated": "isolated",
     "gallery": "vectors",
 }
 

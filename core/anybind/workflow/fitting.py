@@ -11,7 +11,7 @@ from anybind.errors import NoPathError
 from anybind.fit_context import FitContext
 from anybind.fitting import fit_sources
 from anybind.workflow.graph import no_route
-from anybind.workflow.vectors import require_extracted, row_source, space_info
+from anybind.workflow.vectors import dataset_info, require_extracted, row_source, space_info
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,10 +111,11 @@ def _fit(
     if options is None and method == declared.method:
         options = declared.options
     infos = {name: space_info(graph, space) for name, space in graph.spaces.items()}
+    datasets = {name: dataset_info(graph, use) for name, use in graph.declaration.datasets.items()}
     texts = {GRAPH: graph.declaration.text}
     return fit_sources(
         sources, method=method, options=options, targets=targets, seed=seed, registry=graph.registry,
-        spaces=infos, texts=texts, context=context,
+        spaces=infos, datasets=datasets, texts=texts, context=context,
     )  # fmt: skip
 
 

@@ -64,8 +64,7 @@ class Graph:
         """
         key = (use.model_dump_json(), seed)
         if key not in self._opened:
-            spec = self.registry.dataset(use.use).spec
-            options = resolved_paths(use.factory_options(spec, seed), spec.options, self.path.parent)
+            options = self.dataset_options(use, seed)
             dataset: Dataset = self.registry.build_dataset(use.use, modalities=use.modalities, **options)
             if len(dataset) < 2:
                 raise DataError(
@@ -79,6 +78,11 @@ class Graph:
     def training(self, seed: int) -> dict[str, Dataset]:
         """The data sets under ``datasets:``, opened for a seed."""
         return {name: self.open(use, seed, name) for name, use in self.declaration.datasets.items()}
+
+    def dataset_options(self, use: DatasetUse, seed: int) -> dict[str, Any]:
+        """The options a data set is built with for a seed."""
+        spec = self.registry.dataset(use.use).spec
+        return resolved_paths(use.factory_options(spec, seed), spec.options, self.path.parent)
 
     def encoder_options(self, space: str) -> dict[str, Any]:
         """The options a space's encoder is built with."""
@@ -208,7 +212,7 @@ def _catalogue_edges(registry: Registry) -> Iterator[tuple[str, str, Edge]]:
     for name, known in registry.catalogue.datasets.items():
         if known.pairs == 0:  # all that it holds is single
             continue
-        for a, b in combinations(dict.fromkeys(known.modalities), 2):
+        for a, b in combinations(dict.fromkeys(known.modalities or ()), 2):
             quality = expected_quality(known.pairs or 1, _TYPICAL_DIM, _TYPICAL_DIM)
             evidence = "pair counts" if known.pairs else "taking one pair, the count is not known"
             yield a, b, Edge(a, b, kind="dataset", name=name, pairs=known.pairs, quality=quality, evidence=evidence)

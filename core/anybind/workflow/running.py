@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anybind.binder import Binder
+    from anybind.extract import OnError, Skipped
     from anybind.progress import EpochCallback, ProgressCallback
     from anybind.registry import Registry
 
@@ -46,6 +47,7 @@ class RunResult:
         binder: The binder of the first seed.
         per_seed: For every seed, the results of the graph's ``evaluate:`` entries.
         seconds: Wall time per stage.
+        skipped: Samples that were left out while embedding.
     """
 
     graph: Graph
@@ -54,6 +56,7 @@ class RunResult:
     binder: Binder
     per_seed: list[list[EntryResult]]
     seconds: dict[str, float] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -65,6 +68,7 @@ class RunResult:
         return {
             "schema_version": SCHEMA_VERSION, "name": self.graph.name, "graph": str(self.graph.path),
             "out": str(self.out), "seeds": list(self.seeds), "results": self.results, "seconds": self.seconds,
+            "skipped": [asdict(sample) for sample in self.skipped],
         }  # fmt: skip
 
 
@@ -75,6 +79,7 @@ def run(
     store: Path | str | None = None,
     seeds: Sequence[int] | None = None,
     method: str | None = None,
+    on_error: OnError = "fail",
     registry: Registry | None = None,
     echo: Callable[[str], None] | None = None,
     progress: ProgressCallback | None = None,
@@ -90,6 +95,7 @@ def run(
         store: Where the vectors lie; ``store`` beside ``out`` if None.
         seeds: The seeds to run; the graph's if None.
         method: Another binder method than the declared one.
+        on_error: ``fail`` stops at the first sample that cannot be read, ``skip`` leaves it out.
         registry: Where names are looked up; the installed plugins if None.
         echo: Called with a line for people as each stage begins.
         progress: Called while embedding; without it a bar is drawn on stderr when that is a terminal.
@@ -111,8 +117,9 @@ def run(
     clock = _Clock()
     say(f"extracting into {vectors.root}")
     with clock.stage("extract"):
-        report = extract_graph(opened, vectors, seeds=chosen, progress=progress)
-    say(f"embedded {report.written} items, {report.reused} were there already")
+        report = extract_graph(opened, vectors, seeds=chosen, on_error=on_error, progress=progress)
+    left_out = f", {len(report.skipped)} were left out" if report.skipped else ""
+    say(f"embedded {report.written} items, {report.reused} were there already{left_out}")
     binders, per_seed = [], []
     training: dict[str, Any] = {"checkpoints": target / "training", "progress": epoch_progress}
     for seed in chosen:
@@ -123,7 +130,7 @@ def run(
             say(f"seed {seed}: evaluating beside baselines and oracle")
             with clock.stage("evaluate"):
                 per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed, **training))
-    result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds)
+    result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds, report.skipped)
     _write(result, vectors)
     return result
 

