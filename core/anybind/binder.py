@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +13,7 @@ from anybind.array_input import finite_matrix, shown_rows
 from anybind.artifact import GRAPH, METRICS, SpaceInfo, Training, read_artifact, write_artifact
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
+from anybind.hub.names import REPOSITORY
 from anybind.input_maps import InputMap
 from anybind.methods.posterior import Imputed
 from anybind.options import did_you_mean
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from anybind.registry import Registry
 
 Pair = tuple[str, str]
-
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @final

@@ -10,7 +10,7 @@ from hub_repositories import File
 from loopback_hub import LoopbackHub
 
 import anybind
-from anybind.errors import ArtifactError, HubError
+from anybind.errors import ArtifactError, HubError, UsageError
 from anybind.hub import pull, push
 
 NAME = "alice/binder"
@@ -34,7 +34,6 @@ def pushed(hub: LoopbackHub, folder: Path, to: Any) -> str:
         (NAME, "hf_wrong", "does not know who asks"),
         (NAME, "hf_bob", "does not allow this"),
         ("bob/other", "hf_alice", "does not allow this"),
-        ("not a name", "hf_alice", "no repository's name"),
     ],
 )
 def test_a_push_that_is_refused(
@@ -44,6 +43,15 @@ def test_a_push_that_is_refused(
         push(folder, name, license="apache-2.0", endpoint=hub.endpoint, token=token)
     assert name in str(caught.value.where)
     assert hub.repo(NAME).refs["main"] == pushed
+
+
+@pytest.mark.parametrize("name", ["not a name", "binder", "a/b/c", "../x"])
+def test_what_is_no_name_is_not_asked_for(hub: LoopbackHub, folder: Path, to: Any, of: Any, name: str) -> None:
+    with pytest.raises(UsageError, match="no repository's name"):
+        push(folder, name, **to)
+    with pytest.raises(UsageError, match="no repository's name"):
+        pull(name, **of)
+    assert not hub.log
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,8 @@ def read_tensors(path: Path, rename: Rename = lambda name: name) -> dict[str, to
         return _safetensors(path, rename) if path.suffix == ".safetensors" else _plain_tensors(path, rename)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
         got = str(error).split("\n", 1)[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # its text is advice to load the rest too
+            got = "a file that holds more than tensors"
         raise PluginError(
             "a file of weights cannot be read", where=path, got=got, expected="a whole file of tensors",
             hint="fetch it again" if path.exists() else None,

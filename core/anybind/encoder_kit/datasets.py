@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from anybind.errors import DataError, UsageError
+from anybind.errors import AnybindError, DataError, UsageError
 
 OnError = Literal["fail", "skip"]
 Skipped = tuple[str, str, str]
@@ -66,7 +66,7 @@ class Faults:
         """
         if self._found and self.on_error == "fail":
             raise self._refusal()
-        return tuple((identifier, modality, _reason(error)) for identifier, modality, error in self._found)
+        return tuple((identifier, modality, one_line(error)) for identifier, modality, error in self._found)
 
     def _refusal(self) -> DataError:
         first = self._found[0][2]
@@ -179,7 +179,10 @@ def collection_name(kind: str, given: str | None, path: Path, *fingerprint: str 
     return f"{kind}:{path.stem}:{digest.hexdigest()[:16]}"
 
 
-def _reason(error: DataError) -> str:
+def one_line(error: Exception) -> str:
+    """An error as a line of a list: what happened, with the place it names itself and what was found there."""
+    if not isinstance(error, AnybindError):
+        return f"{type(error).__name__}: {error}"
     place = f" ({error.where})" if error.where is not None else ""
     found = f": {error.got}" if error.got is not None else ""
     return f"{error.what}{place}{found}"

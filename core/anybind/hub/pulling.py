@@ -18,6 +18,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from anybind.artifact import CONFIG, parse_config
 from anybind.errors import HubError
 from anybind.hub.client import NOT_THERE, persistent, talking_to_the_hub, unreachable
+from anybind.hub.names import require_name
 from anybind.version import installed_version
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -56,10 +57,12 @@ def pull(
         endpoint: Another Hub.
 
     Raises:
+        UsageError: the name is none.
         HubError: there is no such repository or revision, it may not be read, nobody answers and the cache does
             not have it, or what came is damaged.
         ArtifactError: it is no binder, or one of a newer format.
     """
+    require_name(repo_id)
     fetch = _Fetch(repo_id, token, str(cache_dir) if cache_dir else None, endpoint)
     asked = revision or constants.DEFAULT_REVISION
     with talking_to_the_hub(repo_id, revision):

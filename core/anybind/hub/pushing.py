@@ -18,6 +18,7 @@ from anybind.artifact import CONFIG, FILES, Saved
 from anybind.errors import HubError, UsageError
 from anybind.hub.client import NOT_THERE, api, persistent, status, talking_to_the_hub
 from anybind.hub.finishing import finish
+from anybind.hub.names import require_name
 from anybind.hub.pulling import git_sum
 from anybind.provenance import combined_licence, local_paths
 
@@ -98,10 +99,11 @@ def push(
         dry_run: Only tell what would be done.
 
     Raises:
-        UsageError: a tag for a pull request, or no licence can be given without a person's decision.
+        UsageError: the name is none, a tag for a pull request, or no licence can be given without a person's decision.
         ArtifactError: the folder is no whole artifact.
         HubError: the Hub refuses or cannot be reached.
     """
+    require_name(repo_id)
     if tag is not None and create_pr:
         raise UsageError("a pull request cannot be tagged", got=f"tag {tag}", hint="tag it when it is merged")
     with _workplace(Path(folder), dry_run) as place:
