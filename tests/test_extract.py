@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from anybind.encoder_kit.datasets import LazyRow
 from anybind.errors import DamagedShardError, DataError, PluginError, ShapeError, StoreError, UsageError
 from anybind.extract import ExtractReport, ExtractTask, Skipped, extract, read_space
 from anybind.progress import Progress
@@ -358,3 +359,42 @@ def test_a_skip_is_plain_data() -> None:
     report = ExtractReport((), (Skipped("d1", "1", "word", "gone"),))
     expected = [{"dataset": "d1", "id": "1", "modality": "word", "reason": "gone"}]
     assert list(report.to_dict()["skipped"]) == expected
+
+
+def test_what_a_data_set_left_out_when_it_was_opened_is_in_the_report_once(tmp_path: Path) -> None:
+    encoder = Counting()
+    rows, same = Rows({"1": "ape"}), Rows({"1": "ape"})
+    rows.skipped = same.skipped = (("9", "", "no id"), ("1", "image", "a file is missing"))  # type: ignore[attr-defined]
+    tasks = [task(rows, encoder), task(same, encoder), task(rows, encoder, key=key_for(encoder="other"))]
+    report = extract(tasks, EmbeddingStore(tmp_path))
+    assert report.skipped == (
+        Skipped("d1", "9", "", "no id"), Skipped("d1", "1", "image", "a file is missing"),
+    )  # fmt: skip
+    assert report.to_dict()["skipped"][1] == {
+        "dataset": "d1", "id": "1", "modality": "image", "reason": "a file is missing",
+    }  # fmt: skip
+
+
+class HardToRead(Rows):
+    """Rows whose sources are read when they are asked for; some cannot be."""
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        row = super().__getitem__(index)
+
+        def source() -> Any:
+            if row["word"] == "torn":
+                raise DataError("a tar file ends too soon", where="a.tar")
+            return row["word"]
+
+        return LazyRow({"word": source})
+
+
+def test_a_source_that_the_data_set_cannot_read_is_refused_or_left_out_like_any_other(tmp_path: Path) -> None:
+    encoder = Counting()
+    rows = HardToRead({"1": "ape", "2": "torn", "3": "horse"})
+    with pytest.raises(DataError, match="a sample cannot be read") as caught:
+        extract([task(rows, encoder)], EmbeddingStore(tmp_path / "a"))
+    assert "'2'" in str(caught.value.where)
+    report = extract([task(rows, encoder)], EmbeddingStore(tmp_path / "b"), on_error="skip")
+    assert report.skipped == (Skipped("d1", "2", "word", "a tar file ends too soon (a.tar)"),)
+    assert report.written == 2

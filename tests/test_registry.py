@@ -220,6 +220,17 @@ def test_the_catalogue_is_read_only_when_it_is_needed(monkeypatch):
     assert reads == [1]
 
 
+def test_files_of_the_user_are_known_to_a_copy(registry, tmp_path):
+    own = tmp_path / "lab.yaml"
+    own.write_text("version: 1\nencoders: {wrist-net: {modality: text, provided_by: {distribution: lab-wrist, "
+                   "published: true}}}\n")  # fmt: skip
+    with pytest.raises(UnknownNameError):
+        registry.encoder("wrist-net")
+    hint = "lab-wrist provides 'wrist-net': pip install lab-wrist"
+    assert registry.with_files([own]).explain_missing("encoder", "wrist-net") == hint
+    assert registry.explain_missing("encoder", "wrist-net") is None
+
+
 def test_a_kind_of_something_installed_needs_only_a_declaration(registry):
     hint = registry.explain_missing("modality", "thermal")
     assert hint == "declare it: modalities: {thermal: {kind: image}}"

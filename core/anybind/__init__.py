@@ -1,6 +1,6 @@
 """Bind any two modalities, also when no data set holds both.
 
-Everything public stands here. Names that need torch are imported when they are first used, so that
+Everything public stands here. Names that need torch or numpy are imported when they are first used, so that
 ``import anybind`` and plugins that only describe themselves stay light.
 """
 
@@ -17,6 +17,7 @@ from anybind.errors import (
     DeclarationError,
     DuplicateNameError,
     EvaluationError,
+    HubError,
     MemoryLimitError,
     NoPathError,
     PluginError,
@@ -28,13 +29,20 @@ from anybind.errors import (
 )
 from anybind.hookspecs import HOOK_API, hookimpl
 from anybind.protocols import BinderMethod, Dataset, Encoder, Modality
-from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec, Space
+from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ExampleSpec, ModalitySpec, OptionSpec, Space
 
 if TYPE_CHECKING:
     from anybind.binder import Binder
+    from anybind.builtin.audio import AudioClip
+    from anybind.builtin.depth import DepthMap
+    from anybind.builtin.imu import ImuClip
+    from anybind.builtin.video import VideoClip
     from anybind.evaluation import evaluate
     from anybind.fitting import fit
+    from anybind.installed_plugin import InstalledPlugin
     from anybind.moments import Moments
+    from anybind.plugins import find_plugin
+    from anybind.registering import register_encoder, register_modality
     from anybind.store import EmbeddingStore
     from anybind.workflow import load_graph, run
 
@@ -44,6 +52,7 @@ __all__ = [
     "HOOK_API",
     "AnybindError",
     "ArtifactError",
+    "AudioClip",
     "Binder",
     "BinderMethod",
     "BinderSpec",
@@ -52,11 +61,16 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "DeclarationError",
+    "DepthMap",
     "DuplicateNameError",
     "EmbeddingStore",
     "Encoder",
     "EncoderSpec",
     "EvaluationError",
+    "ExampleSpec",
+    "HubError",
+    "ImuClip",
+    "InstalledPlugin",
     "MemoryLimitError",
     "Modality",
     "ModalitySpec",
@@ -70,21 +84,33 @@ __all__ = [
     "StoreError",
     "UnknownNameError",
     "UsageError",
+    "VideoClip",
     "evaluate",
+    "find_plugin",
     "fit",
     "hookimpl",
     "load_graph",
+    "register_encoder",
+    "register_modality",
     "run",
 ]
 
 # name -> the module that has it
 _LAZY = {
+    "AudioClip": "anybind.builtin.audio",
     "Binder": "anybind.binder",
+    "DepthMap": "anybind.builtin.depth",
     "EmbeddingStore": "anybind.store",
+    "ImuClip": "anybind.builtin.imu",
+    "InstalledPlugin": "anybind.installed_plugin",
     "Moments": "anybind.moments",
+    "VideoClip": "anybind.builtin.video",
     "evaluate": "anybind.evaluation",
+    "find_plugin": "anybind.plugins",
     "fit": "anybind.fitting",
     "load_graph": "anybind.workflow",
+    "register_encoder": "anybind.registering",
+    "register_modality": "anybind.registering",
     "run": "anybind.workflow",
 }
 

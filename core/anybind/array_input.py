@@ -17,6 +17,7 @@ from anybind.specs import Name
 
 Numbers: TypeAlias = "torch.Tensor | np.ndarray[Any, Any]"
 
+_EXAMPLE = '{"pictures": {"image": array, "text": array}}'
 _ROWS_AT_ONCE = 8192
 _NAME = TypeAdapter(Name)
 
@@ -73,6 +74,37 @@ def shown_rows(
         for space, matrix in matrices.items()
     }
     return {space: finite_matrix(matrix, f"space {space!r}") for space, matrix in held.items()}, masks
+
+
+def array_sources(
+    datasets: Any, *, present: Any = None, ids: Any = None, groups: Any = None, from_nan: bool = False
+) -> list[RowSource]:
+    """Every data set as a stream; arguments and errors as ``anybind.fit``."""
+    if not isinstance(datasets, Mapping) or not datasets:
+        got = "none" if isinstance(datasets, Mapping) else type(datasets).__name__
+        raise UsageError("data sets are given by name", got=got, expected=_EXAMPLE)
+    present, ids, groups = (_by_dataset(what, given, datasets) for what, given in
+                            (("present", present), ("ids", ids), ("groups", groups)))  # fmt: skip
+    return [
+        array_source(name, spaces, ids=ids.get(name), groups=groups.get(name), present=present.get(name),
+                     from_nan=from_nan)
+        for name, spaces in datasets.items()
+    ]  # fmt: skip
+
+
+def _by_dataset(what: str, given: Any, datasets: Mapping[str, Any]) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        example = f"{{{next(iter(datasets))!r}: ...}}"
+        raise UsageError(f"{what} is given by data set", got=type(given).__name__, expected=example)
+    unknown = sorted(set(given) - set(datasets), key=str)
+    if unknown:
+        raise UnknownNameError(
+            f"{what} names a data set that was not given",
+            got=unknown, expected=list(datasets), hint=did_you_mean(unknown[0], datasets),
+        )  # fmt: skip
+    return given
 
 
 def array_source(

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from anybind.array_input import finite_matrix, shown_rows
-from anybind.artifact import GRAPH, METRICS, SpaceInfo, Training, read_artifact, write_artifact
+from anybind.array_input import array_sources, finite_matrix, shown_rows
+from anybind.artifact import GRAPH, METRICS, DatasetInfo, SpaceInfo, Training, read_artifact, write_artifact
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
 from anybind.hub.names import REPOSITORY
+from anybind.extending import Parts, extended, require_extensible
+from anybind.fit_data import RowSource
 from anybind.input_maps import InputMap
 from anybind.methods.posterior import Imputed
+from anybind.moments import Moments
+from anybind.moments_file import moments_bytes
 from anybind.options import did_you_mean
 from anybind.plugins import installed_registry
 from anybind.report.card import card_texts
 from anybind.report.card_facts import CardFacts
-from anybind.restoring import restored_inputs, restored_method
+from anybind.restoring import restored_inputs, restored_method, restored_moments
 from anybind.version import installed_version
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ class Binder:
         texts: graph.yaml and metrics.json, those there are.
         licence: The licence a person has chosen for it, as the Hub names it; None to go by its parts.
         revision: The commit it was pulled at; None for one that was not pulled.
+        moments: What the fit saw of the data, if it was kept; ``partial_fit`` goes on from it.
     """
 
     def __init__(
@@ -56,10 +61,12 @@ class Binder:
         *,
         licence: str | None = None,
         revision: str | None = None,
+        moments: Moments | None = None,
     ) -> None:
         self.method_name = method_name
         self.licence = licence
         self.revision = revision
+        self.moments = moments
         self.spaces = dict(spaces)
         self.training = training
         self.texts = dict(texts or {})
@@ -215,6 +222,49 @@ class Binder:
         raise UnknownNameError(what, got=modality, expected=f"one of {', '.join(of_modality or self.spaces)}",
                                hint=did_you_mean(modality, names))  # fmt: skip
 
+    def partial_fit(
+        self,
+        datasets: Mapping[str, Mapping[str, Any]],
+        *,
+        present: Mapping[str, Mapping[str, Any]] | None = None,
+        ids: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        from_nan: bool = False,
+        steps: int = 5,
+    ) -> Binder:
+        """A new binder that has seen more data sets, without the rows this one was fitted on.
+
+        Spaces that are not known yet are added. Options stay as they were chosen, and so do the input maps of the
+        known spaces. What was measured does not hold any more, and the licence has to be looked at again.
+
+        Args:
+            datasets, present, ids, groups, from_nan: As ``anybind.fit``. Names of data sets must be new: no row is
+                kept, so rows that come twice would count twice.
+            steps: EM steps, for the methods that need them.
+
+        Raises:
+            UsageError: this binder's moments were not kept, its method cannot go on from them, or a name is taken.
+            As ``anybind.fit``, for the new rows.
+        """
+        sources = array_sources(datasets, present=present, ids=ids, groups=groups, from_nan=from_nan)
+        return self.partial_fit_sources(sources, steps=steps)
+
+    def partial_fit_sources(
+        self,
+        sources: Sequence[RowSource],
+        *,
+        steps: int = 5,
+        spaces: Mapping[str, SpaceInfo] | None = None,
+        datasets: Mapping[str, DatasetInfo] | None = None,
+    ) -> Binder:
+        """As ``partial_fit``, from streams of rows; ``spaces`` and ``datasets`` tell what is known of the new ones."""
+        moments = require_extensible(self.method_name, self._method, self.moments, self._own_registry())
+        old = Parts(self._method, self.spaces, self._inputs, self.training, moments)
+        new = extended(old, sources, steps=steps, spaces=spaces, datasets=datasets)
+        texts = {name: text for name, text in self.texts.items() if name == GRAPH}
+        return Binder(self.method_name, new.method, new.spaces, new.inputs, new.training, texts, self._registry,
+                      moments=new.moments)  # fmt: skip
+
     def save_pretrained(self, folder: str | Path, *, license: str | None = None, repo_id: str | None = None) -> Path:
         """Write the binder to a folder; see ``anybind.artifact``.
 
@@ -242,9 +292,12 @@ class Binder:
         tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
         for space, inputs in self._inputs.items():
             tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
-        facts = CardFacts(self.method_name, self.spaces, self.training, self.texts.get(METRICS), self.licence, repo_id)
+        fewest = None if self.moments is None else self.moments.fewest_rows
+        facts = CardFacts(self.method_name, self.spaces, self.training, self.texts.get(METRICS), self.licence, repo_id,
+                          fewest)  # fmt: skip
         texts = {name: self.texts[name] for name in (GRAPH, METRICS) if name in self.texts}
-        return write_artifact(folder, header, tensors, texts | card_texts(facts))
+        sums = None if self.moments is None else moments_bytes(self.moments)
+        return write_artifact(folder, header, tensors, texts | card_texts(facts), sums)
 
     def push_to_hub(
         self,
@@ -311,7 +364,7 @@ class Binder:
         method = restored_method(saved, inputs, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry,
-                   licence=config.licence, revision=commit)  # fmt: skip
+                   licence=config.licence, revision=commit, moments=restored_moments(saved, folder))  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Binder({self.method_name!r}, spaces={self.dims})"

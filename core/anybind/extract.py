@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from anybind.distributed import Runtime
+from anybind.encoder_kit.datasets import one_line
 from anybind.errors import AnybindError, DataError, PluginError, UsageError
 from anybind.progress import Progress, ProgressCallback, reporting
 from anybind.protocols import Dataset, Encoder, Modality
@@ -47,7 +48,10 @@ class ExtractTask:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sample that could not be read and was left out."""
+    """A sample that was left out: it could not be read, or its data set found it faulty when it was opened.
+
+    ``modality`` is empty when the whole row was left out; ``reason`` is one line.
+    """
 
     dataset: str
     id: str
@@ -137,7 +141,7 @@ def extract(
     runtime = runtime or Runtime()
     encoders = _Encoders()
     reports: list[SpaceReport] = []
-    skipped: list[Skipped] = []
+    skipped = _left_out_when_opened(tasks)
     with reporting(progress, runtime) as report_progress, _threads(workers) as pool:
         for group in _grouped(tasks):
             work = _Work(group, encoders, pool, batch_size, on_error, report_progress)
@@ -178,6 +182,13 @@ def read_space(
         vectors[rows] = folder.read([ids[row] for row in rows])
         present[rows] = True
     return vectors, present
+
+
+def _left_out_when_opened(tasks: Sequence[ExtractTask]) -> list[Skipped]:
+    """What the data sets themselves left out, each thing once."""
+    return list(dict.fromkeys(
+        Skipped(task.label, *left_out) for task in tasks for left_out in getattr(task.dataset, "skipped", ())
+    ))  # fmt: skip
 
 
 def _check_arguments(batch_size: int, workers: int, on_error: str) -> None:
@@ -297,14 +308,17 @@ class _Work:
 
     def _submit(self, ids: Sequence[str]) -> list[tuple[str, Future[Any] | None]]:
         """Begin to load samples. Rows are read here, because data sets need not bear threads."""
-        batch: list[tuple[str, Future[Any] | None]] = []
-        for identifier in ids:
-            task, row = self._found.get(identifier, (self.tasks[0], -1))
+        return [(identifier, self._begun(*self._found.get(identifier, (self.tasks[0], -1)))) for identifier in ids]
+
+    def _begun(self, task: ExtractTask, row: int) -> Future[Any] | None:
+        """The loading of a row's sample; None when the row lacks it."""
+        try:
             source = task.dataset[row].get(task.modality_name) if row >= 0 else None
-            batch.append(
-                (identifier, None if source is None else self.pool.submit(_load, task.modality, source))
-            )
-        return batch
+        except Exception as error:  # plugins may raise anything
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
+        return None if source is None else self.pool.submit(_load, task.modality, source)
 
     def _loaded(self, batch: Sequence[tuple[str, Future[Any] | None]]) -> dict[str, Any]:
         samples = {}
@@ -324,12 +338,12 @@ class _Work:
             raise DataError(
                 "a sample cannot be read",
                 where=f"data set {task.label}, modality {task.modality_name}, id {identifier!r}",
-                got=_reason(error),
+                got=one_line(error),
                 expected=getattr(error, "expected", None),
                 hint=getattr(error, "hint", None) or "repair it, or leave such samples out: on_error=skip",
             ) from error
         self._unreadable.add(identifier)
-        self.skipped.append(Skipped(task.label, identifier, task.modality_name, _reason(error)))
+        self.skipped.append(Skipped(task.label, identifier, task.modality_name, one_line(error)))
 
     def _encode(self, samples: dict[str, Any]) -> torch.Tensor:
         if not samples:
@@ -375,15 +389,6 @@ def _load(modality: Modality, source: Any) -> Any:
     sample = modality.load(source)
     modality.check(sample)
     return sample
-
-
-def _reason(error: Exception) -> str:
-    """The error in one line, with the place it names itself."""
-    if not isinstance(error, AnybindError):
-        return f"{type(error).__name__}: {error}"
-    place = f" ({error.where})" if error.where is not None else ""
-    found = f": {error.got}" if error.got is not None else ""
-    return f"{error.what}{place}{found}"
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from anybind.rows import (
     fold_of,
     folds_of,
     gathered_samples,
+    narrowed,
 )
 
 __all__ = ["Batch", "FitData", "RowSource", "Sample", "collect", "fold_of"]
@@ -140,6 +141,7 @@ def collect(
     projected_dim: int = PROJECTED_DIM,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
     context: FitContext | None = None,
+    known: Mapping[str, InputMap] | None = None,
 ) -> FitData:
     """Read data sets into moments and samples.
 
@@ -154,6 +156,7 @@ def collect(
         projected_dim: Dims of a projected space.
         memory_limit: Bytes the moments may take.
         context: The ranks to sum over, every one of which passes its own part of the rows; goes into the result.
+        known: Space -> a map that is given; the other spaces get maps of their own, as told above.
 
     Raises:
         DataError: a data set has no rows, one row, duplicate ids, or NaN; a space has no rows; dims differ
@@ -165,15 +168,19 @@ def collect(
     """
     context = context or FitContext()
     runtime = context.runtime
-    dims = _joint_dims(sources)
-    inputs = {space: InputMap(normalise) for space in dims}
+    raw, known = _joint_dims(sources), known or {}
+    inputs = {space: known.get(space, InputMap(normalise)) for space in raw}
+    dims = {space: inputs[space].width(dim) for space, dim in raw.items()}
+    new = [space for space in raw if space not in known]
+    unmapped = narrowed(sources, new) if known else sources
     landmarks: dict[str, dict[str, int]] = {}
-    if features is not None:
-        inputs, landmarks = feature_maps(sources, dims, inputs, features, seed, runtime)
-        dims = {space: inputs[space].width(dim) for space, dim in dims.items()}
-    if max((sum(dims[space] for space in source.dims) for source in sources), default=0) > full_width:
-        inputs = projections(sources, dims, inputs, projected_dim, memory_limit, runtime)
-        dims = {space: min(dim, projected_dim) for space, dim in dims.items()}
+    if features is not None and new:
+        made, landmarks = feature_maps(unmapped, {s: dims[s] for s in new}, inputs, features, seed, runtime)
+        inputs |= made
+        dims |= {space: made[space].width(raw[space]) for space in new}
+    if new and max((sum(dims[space] for space in source.dims) for source in sources), default=0) > full_width:
+        inputs |= projections(unmapped, {s: dims[s] for s in new}, inputs, projected_dim, memory_limit, runtime)
+        dims |= {space: min(dims[space], projected_dim) for space in new}
     moments = Moments(dims, folds=folds, memory_limit=memory_limit)
     samples, counts = {}, {}
     for source in sources:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anybind.array_input import array_source
-from anybind.artifact import DatasetInfo, PathInfo, SpaceInfo, Training
+from anybind.array_input import array_sources
 from anybind.binder import Binder
-from anybind.bridging import Routes, all_targets, routes_for
-from anybind.errors import NoPathError, UnknownNameError, UsageError
+from anybind.bridging import all_targets, routes_for
+from anybind.errors import NoPathError
 from anybind.fit_context import FitContext
 from anybind.fit_data import FitData, RowSource, collect
-from anybind.options import did_you_mean
 from anybind.plugins import installed_registry
+from anybind.provenance import space_described, training_described
 
 if TYPE_CHECKING:
-    from anybind.moments import Moments
+    from anybind.artifact import DatasetInfo, SpaceInfo
     from anybind.progress import EpochCallback
     from anybind.protocols import BinderMethod
     from anybind.registry import Registry
 
 Pair = tuple[str, str]
 
-_EXAMPLE = '{"pictures": {"image": array, "text": array}}'
 # Held-out MRR of a few hundred rows is known to about this much.
 _CLEARLY_BETTER = 0.01
 
@@ -42,6 +39,7 @@ def fit(
     from_nan: bool = False,
     normalise: bool = True,
     seed: int = 0,
+    keep_moments: bool = False,
     checkpoints: str | Path | None = None,
     progress: EpochCallback | None = None,
     registry: Registry | None = None,
@@ -60,6 +58,8 @@ def fit(
         from_nan: Read rows that are all NaN as missing.
         normalise: Scale every row to unit length first; False for features whose length means something.
         seed: Seeds folds and every other random choice.
+        keep_moments: Keep the sums that were fitted from, so that ``Binder.partial_fit`` can add data later. They are
+            saved with the binder, and can tell of single rows; see docs/artifact.md.
         checkpoints: Folder in which a trained method keeps its checkpoints and a log of its epochs; a killed
             fit that is started again goes on from there. Closed forms need none.
         progress: Called with ``anybind.progress.EpochProgress`` after every epoch of a trained method; a bar
@@ -75,22 +75,7 @@ def fit(
         SelectionError: an option cannot be chosen honestly from so few rows.
         UnknownNameError, UsageError: no such method, space or option.
     """
-    if not isinstance(datasets, Mapping) or not datasets:
-        got = "none" if isinstance(datasets, Mapping) else type(datasets).__name__
-        raise UsageError("fit needs data sets by name", got=got, expected=_EXAMPLE)
-    present, ids, groups = (_by_dataset(what, given, datasets) for what, given in
-                            (("present", present), ("ids", ids), ("groups", groups)))  # fmt: skip
-    sources = [
-        array_source(
-            name,
-            spaces,
-            ids=ids.get(name),
-            groups=groups.get(name),
-            present=present.get(name),
-            from_nan=from_nan,
-        )
-        for name, spaces in datasets.items()
-    ]
+    sources = array_sources(datasets, present=present, ids=ids, groups=groups, from_nan=from_nan)
     return fit_sources(
         sources,
         method=method,
@@ -98,6 +83,7 @@ def fit(
         targets=targets,
         normalise=normalise,
         seed=seed,
+        keep_moments=keep_moments,
         registry=registry,
         context=FitContext(checkpoints=None if checkpoints is None else Path(checkpoints), progress=progress),
     )
@@ -111,6 +97,7 @@ def fit_sources(
     targets: Sequence[Pair] | None = None,
     normalise: bool = True,
     seed: int = 0,
+    keep_moments: bool = False,
     registry: Registry | None = None,
     spaces: Mapping[str, SpaceInfo] | None = None,
     datasets: Mapping[str, DatasetInfo] | None = None,
@@ -127,9 +114,13 @@ def fit_sources(
     routes = routes_for(data.moments, wanted)
     fitted = unfitted.fit(data, targets=wanted, routes=routes, seed=seed)
     raw_dims = {space: dim for source in sources for space, dim in source.dims.items()}
-    known = spaces or {}
-    infos = {space: _space_info(space, dim, data, known.get(space)) for space, dim in raw_dims.items()}
-    return Binder(method, fitted, infos, data.inputs, _training(data, seed, routes, datasets or {}), texts, registry)
+    infos = {
+        space: space_described(space, dim, data.inputs[space], (spaces or {}).get(space))
+        for space, dim in raw_dims.items()
+    }
+    training = training_described(data.moments, seed, routes, datasets or {})
+    return Binder(method, fitted, infos, data.inputs, training, texts, registry,
+                  moments=data.moments if keep_moments else None)  # fmt: skip
 
 
 def _best_prepared(
@@ -161,47 +152,3 @@ def _best_prepared(
             best = (quality, method, data)
     assert best is not None  # noqa: S101 - a method offers itself at least
     return best[1], best[2], wanted
-
-
-def _by_dataset(what: str, given: Any, datasets: Mapping[str, Any]) -> Mapping[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        example = f"{{{next(iter(datasets))!r}: ...}}"
-        raise UsageError(f"{what} is given by data set", got=type(given).__name__, expected=example)
-    unknown = sorted(set(given) - set(datasets), key=str)
-    if unknown:
-        raise UnknownNameError(
-            f"{what} names a data set that was not given",
-            got=unknown, expected=list(datasets), hint=did_you_mean(unknown[0], datasets),
-        )  # fmt: skip
-    return given
-
-
-def _space_info(space: str, dim: int, data: FitData, known: SpaceInfo | None) -> SpaceInfo:
-    inputs = data.inputs[space]
-    known = known or SpaceInfo(name=space, modality=space, dim=dim, input_dim=dim)
-    made = {"dim": dim, "normalise": inputs.normalise, "input_dim": data.dims[space]}
-    return known.model_copy(update=made)
-
-
-def _training(data: FitData, seed: int, routes: Routes, known: Mapping[str, DatasetInfo]) -> Training:
-    moments = data.moments
-    rows = {
-        name: {space: moments.pairs(space, space, name) for space in moments.spaces_of(name)}
-        for name in moments.datasets
-    }
-    datasets = {
-        name: known.get(name, DatasetInfo(rows={})).model_copy(update={"rows": counts})
-        for name, counts in rows.items()
-    }
-    paths = tuple(_path(moments, pair, spaces[0]) for pair, spaces in sorted(routes.items()))
-    return Training(datasets=datasets, seed=int(seed), paths=paths)
-
-
-def _path(moments: Moments, pair: Pair, spaces: Sequence[str]) -> PathInfo:
-    """The best route of a pair, with the data sets of each hop."""
-    hops = [
-        tuple(name for name in moments.datasets if moments.pairs(a, b, name)) for a, b in itertools.pairwise(spaces)
-    ]
-    return PathInfo(pair=pair, spaces=tuple(spaces), datasets=tuple(hops))

@@ -1,4 +1,4 @@
-"""The pluggy contract: four hooks, each returning specs.
+"""The pluggy contract: five hooks, each returning specs.
 
 A plugin is a module (or object) named by an entry point in the group ``anybind``. It implements any of
 these hooks with ``@anybind.hookimpl``::
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import pluggy
 
-from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec
+from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ExampleSpec, ModalitySpec
 
 PROJECT_NAME = "anybind"
 HOOK_API = 1
@@ -45,3 +45,8 @@ def anybind_datasets() -> list[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def anybind_binders() -> list[BinderSpec]:  # type: ignore[empty-body]
     """Return the binder methods this plugin adds."""
+
+
+@hookspec
+def anybind_examples() -> list[ExampleSpec]:  # type: ignore[empty-body]
+    """Return the examples by which the conformance kit checks what this plugin adds."""

@@ -175,6 +175,15 @@ class Moments:
                 stacked = torch.cat([vectors[space][rows].to(torch.float64) for space in held], dim=1)
                 self._block(BlockKey(dataset, held, fold), len(rows)).add_rows(stacked)
 
+    def add_sums(self, key: BlockKey, n: int, total: torch.Tensor, outer: torch.Tensor) -> None:
+        """Add n rows known only by their sum (D,) and summed outer products (D, D), float64; errors as ``update``."""
+        self._block(key, self._width(key.spaces)).add_sums(n, total, outer)
+
+    @property
+    def fewest_rows(self) -> int:
+        """Rows of the smallest block: what the sums can tell of single rows depends on it."""
+        return min((block.n for block in self._blocks.values() if block.n), default=0)
+
     def merge(self, other: Moments) -> Moments:
         """The moments of both together, as a new object.
 

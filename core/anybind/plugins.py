@@ -23,11 +23,14 @@ from pydantic import ValidationError
 
 from anybind import hookspecs
 from anybind.builtin import plugin as builtin_plugin
-from anybind.errors import DuplicateNameError, PluginError
+from anybind.catalogue import FILES_VARIABLE
+from anybind.errors import DuplicateNameError, PluginError, UnknownNameError, UsageError
 from anybind.hookspecs import HOOK_API, PROJECT_NAME
-from anybind.options import closest_name
+from anybind.installed_plugin import InstalledPlugin
+from anybind.options import closest_name, did_you_mean
+from anybind.registering import OWNER, REGISTERED, VERSION
 from anybind.registry import Entry, Registry
-from anybind.specs import AnySpec, BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec
+from anybind.specs import AnySpec, BinderSpec, DatasetSpec, EncoderSpec, ExampleSpec, ModalitySpec
 from anybind.version import UNKNOWN_VERSION, installed_version
 
 GROUP = "anybind"
@@ -36,12 +39,15 @@ STRICT_VARIABLE = "ANYBIND_PLUGINS_STRICT"
 
 _MAX_ERROR = 600
 
+_AnySpec = AnySpec | ExampleSpec
+_EXAMPLES = "anybind_examples"  # for the conformance kit alone: nothing in it can be used
 # hook -> (what it provides, the type of its specs)
-_HOOKS: dict[str, tuple[str, type[AnySpec]]] = {
+_HOOKS: dict[str, tuple[str, type[_AnySpec]]] = {
     "anybind_modalities": ("modalities", ModalitySpec),
     "anybind_encoders": ("encoders", EncoderSpec),
     "anybind_datasets": ("datasets", DatasetSpec),
     "anybind_binders": ("binders", BinderSpec),
+    _EXAMPLES: ("examples", ExampleSpec),
 }
 # Names that an option cannot have: the core hands arguments of these names to factories itself.
 _RESERVED_OPTIONS = {"self", "spec", "modalities"}
@@ -80,10 +86,19 @@ class _Candidate:
     distribution: str
     version: str
     load: Callable[[], object]
+    entry_point: str = ""
 
     @property
     def label(self) -> str:
         return f"{self.distribution} {self.version}, entry point {self.name!r}"
+
+    @property
+    def names(self) -> set[str]:
+        """What it may be called."""
+        return {_normalised(self.name), _normalised(self.distribution)}
+
+
+_Outcome = tuple[_Candidate, PluginStatus, list[_AnySpec]]
 
 
 def discover(
@@ -106,29 +121,76 @@ def discover(
     Raises:
         PluginError, DuplicateNameError: only under ANYBIND_PLUGINS_STRICT=1.
     """
+    registry, outcomes = _discover(entry_points, disabled, load_external)
+    return registry, [status for _, status, _ in outcomes]
+
+
+def find_plugin(name: str, *, load_external: bool = True) -> InstalledPlugin:
+    """The installed plugin whose entry point or distribution has this name.
+
+    Args:
+        name: An entry point's name, or that of a distribution with a single one; ``builtin`` is the core's own.
+        load_external: False loads no plugin but the built-in one.
+
+    Raises:
+        UnknownNameError: there is none; the hint names the closest.
+        UsageError: several go by this name.
+        PluginError: it is disabled.
+    """
+    registry, outcomes = _discover(None, None, load_external)
+    found = [outcome for outcome in outcomes if _normalised(name) in outcome[0].names]
+    if not found:
+        known = [candidate.name for candidate, _, _ in outcomes]
+        near = [known_name for candidate, _, _ in outcomes for known_name in (candidate.name, candidate.distribution)]
+        raise UnknownNameError(
+            f"no plugin named {name!r} is installed", got=name, expected=f"one of {', '.join(known)}",
+            hint=did_you_mean(name, near),
+        )  # fmt: skip
+    if len(found) > 1:
+        labels = "; ".join(candidate.label for candidate, _, _ in found)
+        raise UsageError(f"several plugins go by the name {name!r}", got=labels, expected="the name of one entry point")
+    ((candidate, status, specs),) = found
+    if status.status == "disabled":
+        raise PluginError(f"the plugin {name!r} is disabled", hint=f"see {DISABLE_VARIABLE} and --no-plugins")
+    return InstalledPlugin(
+        candidate.name, candidate.distribution, candidate.version, candidate.entry_point, status.error, tuple(specs),
+        registry,
+    )  # fmt: skip
+
+
+def _discover(
+    entry_points: Iterable[EntryPoint] | None, disabled: frozenset[str] | None, load_external: bool
+) -> tuple[Registry, list[_Outcome]]:
     left_out = {_normalised(name) for name in (_disabled_by_environment() if disabled is None else disabled)}
-    builtin = _Candidate("builtin", PROJECT_NAME, installed_version(), lambda: builtin_plugin)
+    builtin = _Candidate(
+        "builtin", PROJECT_NAME, installed_version(), lambda: builtin_plugin, builtin_plugin.__name__
+    )
     outcomes = [_load(builtin)]
+    if REGISTERED:
+        outcomes.append(_load(_Candidate("registered", OWNER, VERSION, lambda: REGISTERED, REGISTERED.__module__)))
     for candidate in _candidates(entry_points):
-        if not load_external or left_out & {_normalised(candidate.name), _normalised(candidate.distribution)}:
-            outcomes.append((_status(candidate, "disabled"), []))
+        if not load_external or left_out & candidate.names:
+            outcomes.append((candidate, _status(candidate, "disabled"), []))
         else:
             outcomes.append(_load(candidate))
-    statuses = [status for status, _ in outcomes]
-    everything = [entry for _, entries in outcomes for entry in entries]
-    registry = Registry(everything, unavailable=_unavailable(statuses))
+    entries = [
+        Entry(spec, candidate.distribution, candidate.version)
+        for candidate, _, specs in outcomes for spec in specs if not isinstance(spec, ExampleSpec)
+    ]  # fmt: skip
+    registry = Registry(entries, unavailable=_unavailable([status for _, status, _ in outcomes]))
     if registry.conflicts and _strict():
         raise DuplicateNameError(str(registry.conflicts[0]), hint=registry.conflicts[0].hint)
-    return registry, statuses
+    return registry, outcomes
 
 
 def installed_registry() -> Registry:
     """The registry of what is installed, found once for each search path and setting of the environment."""
-    return _registry_for(_disabled_by_environment(), _strict(), tuple(sys.path))
+    state = (REGISTERED.changes, os.environ.get(FILES_VARIABLE))
+    return _registry_for(_disabled_by_environment(), _strict(), tuple(sys.path), state)
 
 
 @cache
-def _registry_for(disabled: frozenset[str], strict: bool, path: tuple[str, ...]) -> Registry:
+def _registry_for(disabled: frozenset[str], strict: bool, path: tuple[str, ...], state: tuple[object, ...]) -> Registry:
     return discover(disabled=disabled)[0]
 
 
@@ -159,7 +221,7 @@ def _installed() -> Iterator[_Candidate]:
 
 
 def _candidate(entry_point: EntryPoint) -> _Candidate:
-    return _Candidate(entry_point.name, *_provenance(entry_point.dist), load=entry_point.load)
+    return _Candidate(entry_point.name, *_provenance(entry_point.dist), entry_point.load, entry_point.value)
 
 
 def _provenance(distribution: Distribution | None) -> tuple[str, str]:
@@ -177,7 +239,7 @@ def _raiser(error: Exception) -> Callable[[], object]:
     return load
 
 
-def _load(candidate: _Candidate) -> tuple[PluginStatus, list[Entry[Any]]]:
+def _load(candidate: _Candidate) -> _Outcome:
     """Load one plugin and take its specs: all of them, or none and a report."""
     try:
         with redirect_stdout(sys.stderr):  # stdout belongs to --json
@@ -185,14 +247,15 @@ def _load(candidate: _Candidate) -> tuple[PluginStatus, list[Entry[Any]]]:
     except (Exception, SystemExit) as error:
         if _strict():
             raise PluginError(f"a plugin failed: {candidate.label}", got=_one_line(error)) from error
-        return _status(candidate, "failed", error=_one_line(error)), []
-    provides = {_HOOKS[hook][0]: sorted(spec.name for spec in found) for hook, found in specs.items()}
+        return candidate, _status(candidate, "failed", error=_one_line(error)), []
+    provides = {
+        _HOOKS[hook][0]: sorted(spec.name for spec in found) for hook, found in specs.items() if hook != _EXAMPLES
+    }
     everything = [spec for found in specs.values() for spec in found]
-    entries = [Entry(spec, candidate.distribution, candidate.version) for spec in everything]
-    return _status(candidate, "ok", provides=provides), entries
+    return candidate, _status(candidate, "ok", provides=provides), everything
 
 
-def _ask(plugin: Any, label: str) -> dict[str, list[AnySpec]]:
+def _ask(plugin: Any, label: str) -> dict[str, list[_AnySpec]]:
     """The specs of one plugin by hook; its own manager keeps its faults to itself."""
     api = getattr(plugin, "ANYBIND_HOOK_API", HOOK_API)
     if api != HOOK_API:
@@ -218,23 +281,23 @@ def _implementations(manager: pluggy.PluginManager, hook: str) -> list[pluggy.Ho
     return caller.get_hookimpls()
 
 
-def _specs_of(manager: pluggy.PluginManager, hook: str) -> list[AnySpec]:
+def _specs_of(manager: pluggy.PluginManager, hook: str) -> list[_AnySpec]:
     """Call one hook and check what it returns. Called by hand: pluggy would drop a None without a word."""
     spec_type = _HOOKS[hook][1]
-    specs: list[AnySpec] = []
+    specs: list[_AnySpec] = []
     for implementation in _implementations(manager, hook):
         returned = implementation.function()
         if not isinstance(returned, list | tuple):
             raise PluginError(f"{hook} returned {_kind(returned)}, not a list of {spec_type.__name__}")
         specs += [_checked(hook, index, spec, spec_type) for index, spec in enumerate(returned)]
-    names = [spec.name for spec in specs]
+    names = [f"{spec.kind} {spec.name}" if isinstance(spec, ExampleSpec) else spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise PluginError(f"{hook} gives the name {', '.join(twice)} twice")
     return specs
 
 
-def _checked(hook: str, index: int, spec: object, spec_type: type[AnySpec]) -> AnySpec:
+def _checked(hook: str, index: int, spec: object, spec_type: type[_AnySpec]) -> _AnySpec:
     if not isinstance(spec, spec_type):
         raise PluginError(f"{hook}[{index}] is {_kind(spec)}, not {spec_type.__name__}")
     spec = spec_type.model_validate(dict(spec))  # model_construct() makes specs that were never checked

@@ -61,7 +61,9 @@ class Dataset(Protocol):
 
     A data set may also have ``groups``, one name per row: rows of one group are near-duplicates (frames of
     one clip, variants of one picture), which are never divided between the rows a choice is fitted on and
-    the rows it is judged by. And ``attribution``, a text that must stand wherever its samples are shown.
+    the rows it is judged by. And ``attribution``, a text that must stand wherever its samples are shown. And
+    ``skipped``, triples (id, modality, reason) of what was found faulty when the data set was opened and left
+    out; the modality is empty when it is a whole row. Extraction lists them in its report.
     """
 
     collection: str
@@ -85,6 +87,8 @@ class BinderMethod(Protocol):
       for one that leaves such a choice open: rows are prepared for each, and the one with the highest value
       is fitted.
     - ``settled()``: for a fitted method, an unfitted one with what it has chosen as given.
+    - ``partial_fit(moments, *, targets, routes, steps)``: for a fitted method, a new one that is fitted to
+      ``moments``, which are those of its own data merged with those of more; behind ``Binder.partial_fit``.
     - ``impute``, ``fuse``, ``uncertainty``: as those of ``anybind.methods.pcca.PCCA``, behind ``Binder``'s.
     """
 

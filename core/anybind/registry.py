@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
@@ -110,6 +112,20 @@ class Registry:
         """registry.yaml: what exists in the world, installed or not. Read when first asked for."""
         return load_catalogue() if self._catalogue is None else self._catalogue
 
+    def with_files(self, files: Sequence[str | Path]) -> Registry:
+        """This registry, knowing also what the user's own registry files say.
+
+        Raises:
+            DeclarationError: see ``anybind.catalogue.load_catalogue``.
+        """
+        more = copy(self)
+        more.__dict__["catalogue"] = load_catalogue(files)
+        return more
+
+    def entries(self, kind: str) -> Mapping[str, Entry[Any]]:
+        """What is installed of one kind ("modality", "encoder", "dataset", "binder"), by name."""
+        return self._entries[kind]
+
     def modality(self, name: str) -> Entry[ModalitySpec]:
         """The modality of this name.
 
@@ -164,6 +180,23 @@ class Registry:
             return self._unavailable_plugins()
         more = "" if near in self._entries[kind] else f" ({self._how_to_get(kind, near)})"
         return f"did you mean {near!r}?{more}"
+
+    def way_to_get(self, kind: str, name: str) -> str | None:
+        """What to do to use a name that the catalogue knows, in a few words; None when nothing can be done yet."""
+        provider = self.catalogue.provider(kind, name)
+        if provider is not None:
+            return self._unavailable.get(provider.distribution) or provider.how_to_install
+        general = next((k for k in self.kinds_of(name)[1:] if k in self.modalities), None)
+        if kind == "modality" and general is not None:
+            return f"declare it: modalities: {{{name}: {{kind: {general}}}}}"
+        return None
+
+    def _how_to_get(self, kind: str, name: str) -> str:
+        provider, way = self.catalogue.provider(kind, name), self.way_to_get(kind, name)
+        if provider is None:
+            return way or f"the {LABELS[kind]} {name!r} is known, but no plugin provides it yet"
+        but = ", but" if provider.distribution in self._unavailable else ":"
+        return f"{provider.distribution} provides {name!r}{but} {way}"
 
     def build_modality(self, name: str, extra: Mapping[str, str | None] = _NO_KINDS) -> Any:
         """The modality of this name or, when only a declaration knows it, the nearest kind that is installed.
@@ -248,18 +281,6 @@ class Registry:
             return self.modalities[name].spec.kind
         known = self.catalogue.modalities.get(name)
         return known.kind if known is not None else None
-
-    def _how_to_get(self, kind: str, name: str) -> str:
-        provider = self.catalogue.provider(kind, name)
-        if provider is None:
-            general = next((k for k in self.kinds_of(name)[1:] if k in self.modalities), None)
-            if kind == "modality" and general is not None:
-                return f"declare it: modalities: {{{name}: {{kind: {general}}}}}"
-            return f"the {LABELS[kind]} {name!r} is known, but no plugin provides it yet"
-        reason = self._unavailable.get(provider.distribution)
-        if reason is not None:
-            return f"{provider.distribution} provides {name!r}, but {reason}"
-        return f"{provider.distribution} provides {name!r}: {provider.how_to_install}"
 
     def _unavailable_plugins(self) -> str | None:
         if not self._unavailable:

@@ -1,4 +1,4 @@
-"""The two parts of a binder made again from a checked artifact: its input maps and its fitted method."""
+"""The parts of a binder made again from a checked artifact: its input maps, its fitted method, its moments."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anybind.artifact import Saved, SpaceInfo
+from anybind.artifact import MOMENTS, Saved, SpaceInfo
 from anybind.errors import ArtifactError, NoPathError
 from anybind.input_maps import InputMap
+from anybind.moments import Moments
+from anybind.moments_file import moments_from
 
 if TYPE_CHECKING:
     from anybind.protocols import BinderMethod
@@ -54,3 +56,19 @@ def restored_method(
         what = f"the saved state does not fit the method {config.method!r}"
         raise ArtifactError(what, where=folder, got=problem)
     return method
+
+
+def restored_moments(saved: Saved, folder: str | Path) -> Moments | None:
+    """The moments, if they were kept; refuses those of other spaces or data than config.json tells of."""
+    if saved.moments is None:
+        return None
+    place = Path(folder) / MOMENTS
+    moments, config = moments_from(saved.moments, place), saved.config
+    dims = {name: info.input_dim for name, info in config.spaces.items()}
+    rows = {name: {s: moments.pairs(s, s, name) for s in moments.spaces_of(name)} for name in moments.datasets}
+    told = {name: dict(info.rows) for name, info in config.training.datasets.items()}
+    for what, found, expected in (("dims", moments.dims, dims), ("row counts", rows, told)):
+        if found != expected:
+            raise ArtifactError(f"the moments have other {what} than config.json", where=place,
+                                got=found, expected=expected)  # fmt: skip
+    return moments

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -82,6 +83,22 @@ def chosen_rows(batch: Batch, chosen: torch.Tensor) -> Batch:
     )
     vectors, present = ({s: t[chosen] for s, t in part.items()} for part in (batch.vectors, batch.present))
     return Batch(ids or (), vectors, present, groups)
+
+
+def narrowed(sources: Sequence[RowSource], spaces: Collection[str]) -> list[RowSource]:
+    """The sources with some of their spaces only; without those that have none of them."""
+    kept = {source.name: {space: dim for space, dim in source.dims.items() if space in spaces} for source in sources}
+    return [
+        RowSource(source.name, kept[source.name], partial(_narrow_batches, source, kept[source.name]))
+        for source in sources if kept[source.name]
+    ]  # fmt: skip
+
+
+def _narrow_batches(source: RowSource, spaces: Collection[str]) -> Iterator[Batch]:
+    for batch in source.batches():
+        vectors, present = ({s: t for s, t in part.items() if s in spaces} for part in (batch.vectors, batch.present))
+        yield replace(batch, vectors=vectors, present=present)
+
 
 def checked_batches(source: RowSource) -> Iterator[Batch]:
     """The source's batches; refuses ids seen before, and NaN by its row in the whole source."""

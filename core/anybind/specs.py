@@ -92,6 +92,16 @@ class BinderSpec(Spec):
     options: dict[str, OptionSpec] = Field(default_factory=dict, description="Options the factory takes.")
 
 
+class ExampleSpec(Spec):
+    """How the conformance kit tries out a modality, encoder or data set of the same plugin: see anybind.testing."""
+
+    kind: Literal["modality", "encoder", "dataset"] = Field(description="What it is an example of.")
+    name: Name = Field(description="The name of that modality, encoder or data set.")
+    factory: Factory = Field(
+        description="module:function from an empty folder (a Path) to an example of anybind.testing."
+    )
+
+
 class Space(Spec):
     """A modality as seen by one encoder: a node of the bridging graph."""
 

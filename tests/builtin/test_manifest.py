@@ -100,7 +100,7 @@ def test_paths_stay_inside_the_folder(tmp_path: Path, cell: str) -> None:
     (inside / "link").symlink_to(tmp_path)
     (inside / "leak.png").symlink_to(tmp_path / "secret.png")
     rows = manifest_in(inside, f"id,image\n1,ok.png\n2,{cell}\n")
-    with pytest.raises(DataError, match="out of the manifest's folder") as caught:
+    with pytest.raises(DataError, match="out of the data set's folder") as caught:
         rows[1]
     assert caught.value.where == f"{inside / 'list.csv'}:3, column image"
     assert rows[0]
@@ -182,3 +182,40 @@ def test_cells_of_no_meaning(tmp_path: Path, cell: Any) -> None:
     with pytest.raises(DataError, match="wrong type") as caught:
         rows[0]
     assert "list.jsonl:1, column image" in str(caught.value.where)
+
+
+FAULTY = "id,image,text\n1,a.png,x\n2,b.png\n1,c.png,y\n,d.png,z\n3,gone.png,v\n4,../e.png,w\n5,,u\n"
+
+
+def test_faulty_rows_are_refused_with_the_count_and_the_next_places(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="number of cells") as caught:
+        manifest_in(tmp_path, FAULTY)
+    assert caught.value.where == f"{tmp_path / 'list.csv'}:3"
+    assert "3 faults in all" in str(caught.value.hint)
+    assert f"{tmp_path / 'list.csv'}:4: an id occurs twice" in str(caught.value.hint)
+    assert "on_error: skip" in str(caught.value.hint)
+
+
+def test_faulty_rows_and_missing_files_are_left_out_and_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    rows = manifest_in(tmp_path, FAULTY, on_error="skip")
+    table = tmp_path / "list.csv"
+    assert rows.ids == ("1", "3", "4", "5")
+    assert rows[0] == {"image": tmp_path.resolve() / "a.png", "text": "x"}, "of two rows with an id the first stays"
+    assert [dict(rows[i]) for i in (1, 2, 3)] == [{"text": "v"}, {"text": "w"}, {"text": "u"}]
+    assert [(identifier, modality) for identifier, modality, _ in rows.skipped] == [
+        (f"{table}:3", ""), ("1", ""), (f"{table}:5", ""), ("3", "image"), ("4", "image"),
+    ]  # fmt: skip
+    assert rows.skipped[3][2] == f"a file is missing ({tmp_path.resolve() / 'gone.png'})"
+    assert "out of the data set's folder" in rows.skipped[4][2]
+
+
+def test_files_of_modalities_that_are_not_used_are_not_missed(tmp_path: Path) -> None:
+    assert manifest_in(tmp_path, "id,image,text\n1,gone.png,x\n", on_error="skip", modalities=["text"]).skipped == ()
+
+
+def test_groups_keep_near_duplicates_together(tmp_path: Path) -> None:
+    rows = manifest_in(tmp_path, "id,text,clip\n1,a,u\n2,b,u\n3,c,\n", group_column="clip")
+    assert rows.modalities == ("text",)
+    assert rows.groups == ("u", "u", "id 3")
+    assert manifest_in(tmp_path, "id,text\n1,a\n").groups is None

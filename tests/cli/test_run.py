@@ -80,6 +80,30 @@ def test_extract_lists_what_it_left_out(write_graph, tmp_path, anybind):
     assert lenient.stdout.splitlines()[-1] == f"store {tmp_path / 's'}"
 
 
+def test_run_leaves_out_what_it_may_and_tells_of_the_first_ones(write_graph, tmp_path, anybind):
+    graph = write_graph(tmp_path)
+    rows = [json.loads(row) for row in (tmp_path / "first.jsonl").read_text("utf-8").splitlines()]
+    for row in rows[:7]:
+        row["text_en"] = " "
+    lines = [json.dumps(row) for row in rows] + ["no JSON"]
+    (tmp_path / "first.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    strict = anybind("run", graph, "--out", tmp_path / "out")
+    assert strict.code == 1
+    assert "a line is no JSON" in strict.stderr
+    assert "on_error: skip" in strict.stderr
+    graph.write_text(graph.read_text("utf-8").replace("first.jsonl}", "first.jsonl, on_error: skip}"), "utf-8")
+    assert "a text is empty" in anybind("run", graph, "--out", tmp_path / "out").stderr
+    lenient = anybind("run", graph, "--out", tmp_path / "out", "--on-error", "skip")
+    assert lenient.code == 0
+    left_out = [line for line in lenient.stdout.splitlines() if line.startswith("! left out: first, ")]
+    assert left_out[0].startswith("! left out: first, row, id ")
+    assert "a line is no JSON" in left_out[0]
+    assert left_out[-1] == "! left out: first, 8 samples in all; --json lists every one"
+    assert len(left_out) == 6
+    measured = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
+    assert [sample["modality"] for sample in measured["skipped"]] == ["", *["text_en"] * 7]
+
+
 def test_an_unknown_method_is_told(graph, tmp_path, anybind):
     anybind("extract", graph, "--store", tmp_path / "s")
     result = anybind("fit", graph, "--store", tmp_path / "s", "--out", tmp_path / "b", "--method", "pca")

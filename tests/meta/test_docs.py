@@ -94,7 +94,7 @@ def test_the_table_of_hooks_is_that_of_the_contract() -> None:
     assert listed == contract, "edit the table under 'The hooks' in docs/plugins.md"
 
 
-@pytest.mark.parametrize("spec", ["ModalitySpec", "EncoderSpec", "DatasetSpec", "BinderSpec", "OptionSpec"])
+@pytest.mark.parametrize("spec", ["ModalitySpec", "EncoderSpec", "DatasetSpec", "BinderSpec", "ExampleSpec", "OptionSpec"])
 def test_the_fields_of_specs_are_those_of_the_models(spec: str) -> None:
     fields = {name: field.description for name, field in getattr(specs, spec).model_fields.items()}
     assert dict(rows("docs/plugins.md", below=f"### {spec}")[1:]) == fields

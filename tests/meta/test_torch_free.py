@@ -25,6 +25,8 @@ COMMANDS = {
     "schema": ["schema"],
     "plugins list": ["plugins", "list"],
     "plugins list as JSON": ["plugins", "list", "--json"],
+    "plugins search": ["plugins", "search", "audio"],
+    "plugins new": ["plugins", "new", "wrist", "--modality", "gait"],
     "validate": ["validate", "graph.yaml"],
     "plan": ["plan", "graph.yaml"],
     "plan over the catalogue": ["plan", "--catalogue", "audio", "touch"],

@@ -1,34 +1,40 @@
-"""The data set ``arrays``: vectors made elsewhere, one array file for each modality."""
+"""The data set ``arrays``: vectors made elsewhere, one array for each modality."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
-from anybind.builtin.files import chosen, collection_name, first_repeated
+from anybind.builtin.array_files import ENDINGS, Row, in_memory, open_archive, open_array, shards
+from anybind.builtin.tables import ENDINGS as TABLES
+from anybind.builtin.tables import read_table
+from anybind.encoder_kit.datasets import chosen, collection_name, file_mark, first_repeated, inside, pairs
 from anybind.errors import DataError, ShapeError
 
-Row = NDArray[Any]
-
 _IDS = "ids.txt"
-_TENSOR = "vectors"
+_ARCHIVED_IDS = "ids"
 
 
 class Arrays:
     """Rows of arrays: row i of every array is the same item.
 
-    The folder holds ``<modality>.npy`` or ``<modality>.safetensors`` (a tensor named ``vectors``) for each
-    modality, (rows, dim) of real numbers, and optionally ``ids.txt`` with one id a line; without it the
-    ids are the row numbers. Rows are read when they are asked for, and nothing is unpickled.
+    The folder holds ``<modality>.npy`` or ``<modality>.safetensors`` (a tensor named ``vectors``, or a single one)
+    for each modality, (rows, dim) of real numbers, and optionally ``ids.txt`` with one id a line; without ids they
+    are the row numbers. An array may also be a folder of numbered shards, ``img_emb/img_emb_0.npy`` and so on, and
+    ``path`` an ``.npz`` file with an array for each modality and optionally ``ids``. Rows are read when they are
+    asked for (an ``.npz`` is read whole), and nothing is unpickled.
 
     Args:
-        path: The folder.
+        path: The folder, or the ``.npz`` file.
         modalities: The arrays to use; all if None.
+        files: Which file or folder of shards is which modality, e.g. ``image=img_emb``; by their names if None.
+        ids: Where the ids are: a text file with one a line, an array (``.npy``) of texts or whole numbers, a table
+            (CSV, TSV, JSON Lines, Parquet) or a folder of numbered tables. ``ids.txt`` of the folder if None.
+        id_column: The column of the ids in a table.
         missing_from_nan: A row of nothing but NaN lacks the modality. Otherwise NaN is an error when read.
         collection: A name for the items. If None it comes from the files' names, sizes and times.
 
@@ -42,18 +48,33 @@ class Arrays:
         *,
         path: str,
         modalities: Sequence[str] | None = None,
+        files: Sequence[str] | None = None,
+        ids: str | None = None,
+        id_column: str = "id",
         missing_from_nan: bool = False,
         collection: str | None = None,
     ) -> None:
         self._path = Path(path)
-        files = _array_files(self._path)
-        self.modalities = chosen(sorted(files), modalities, self._path)
         self._missing_from_nan = missing_from_nan
-        self._arrays = {name: _Array(files[name]) for name in self.modalities}
+        found_ids: Sequence[str] | None = None
+        ids_path = Path(ids) if ids is not None else self._path / _IDS
+        if self._path.suffix == ".npz":
+            arrays, found_ids = _archive(self._path)
+            self.modalities = chosen(list(arrays), modalities, self._path)
+            self._arrays = {name: in_memory(arrays[name], self._path) for name in self.modalities}
+            used = [self._path]
+        else:
+            sources = _array_files(self._path) if files is None else _named_files(self._path, files)
+            self.modalities = chosen(list(sources), modalities, self._path)
+            self._arrays = {name: open_array(sources[name]) for name in self.modalities}
+            used = list(sources.values())
         rows = _common_length({name: array.shape for name, array in self._arrays.items()}, self._path)
-        self.ids: Sequence[str] = _ids(self._path / _IDS, rows)
-        marks = [_mark(path) for path in [*files.values(), self._path / _IDS] if path.exists()]
-        self.collection = collection_name("arrays", collection, self._path, *sorted(marks))
+        if ids is not None or ids_path.exists():
+            found_ids = _read_ids(ids_path, id_column)
+            used.append(ids_path)
+        self.ids: Sequence[str] = _checked(found_ids, rows, ids_path)
+        marks = sorted(file_mark(file) for path in used for file in _files_in(path))
+        self.collection = collection_name("arrays", collection, self._path, *marks)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,52 +89,45 @@ class Arrays:
         return {name: row for name, row in rows.items() if row.dtype.kind != "f" or not np.isnan(row).all()}
 
 
-class _Array:
-    """One array file, read row by row."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self.shape, self.row = (_open_npy if path.suffix == ".npy" else _open_safetensors)(path)
-        except (OSError, ValueError, EOFError, SafetensorError) as error:
-            raise DataError("an array file cannot be read", where=path, got=error) from error
-        if len(self.shape) != 2 or 0 in self.shape:
-            raise ShapeError(
-                "an array has the wrong shape", where=path, got=self.shape, expected="(rows, dim)"
-            )
-
-
-def _open_npy(path: Path) -> tuple[tuple[int, ...], Callable[[int], Row]]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise ValueError(f"{getattr(array, 'dtype', 'an archive')}: not an array of real numbers")
-    return array.shape, lambda row: np.array(array[row])
-
-
-def _open_safetensors(path: Path) -> tuple[tuple[int, ...], Callable[[int], Row]]:
-    file: Any = safe_open(path, framework="numpy")
-    names = list(file.keys())
-    if _TENSOR not in names:
-        raise ValueError(f"no tensor named {_TENSOR!r} but {', '.join(names) or 'none'}")
-    tensor = file.get_slice(_TENSOR)
-    if tensor.get_dtype() not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8"):
-        raise ValueError(f"{tensor.get_dtype()}: not a type of numbers that numpy has")
-    return tuple(tensor.get_shape()), lambda row: np.array(tensor[row : row + 1][0])
+def _archive(path: Path) -> tuple[dict[str, NDArray[Any]], Sequence[str] | None]:
+    """The arrays of an ``.npz`` file by name, and its ids, if any."""
+    arrays = open_archive(path)
+    ids = arrays.pop(_ARCHIVED_IDS, None)
+    return dict(sorted(arrays.items())), None if ids is None else _as_ids(ids, path)
 
 
 def _array_files(folder: Path) -> dict[str, Path]:
+    """Modality -> its file, or its folder of shards."""
     if not folder.is_dir():
-        raise DataError(
-            "a folder of arrays is missing", where=folder, expected="a folder with <modality>.npy files"
-        )
-    files: dict[str, Path] = {}
+        raise DataError("a folder of arrays is missing", where=folder, expected="a folder with <modality>.npy files")
+    found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix not in (".npy", ".safetensors"):
+        if path.suffix not in ENDINGS and not (path.is_dir() and _holds_arrays(path)):
             continue
-        if path.stem in files:
-            got = f"{files[path.stem].name} and {path.name}"
+        if path.stem in found:
+            got = f"{found[path.stem].name} and {path.name}"
             raise DataError("a modality has two files", where=folder, got=got, expected="one file a modality")
-        files[path.stem] = path
-    return files
+        found[path.stem] = path
+    return found
+
+
+def _holds_arrays(folder: Path) -> bool:
+    return any(path.suffix in ENDINGS for path in folder.iterdir())
+
+
+def _named_files(folder: Path, files: Sequence[str]) -> dict[str, Path]:
+    expected = "modality=file or folder of shards, e.g. image=img_emb"
+    found = {}
+    for modality, name in pairs("files", files, expected):
+        path = inside(folder.resolve(), name, f"{folder}, files")
+        if modality in found or not path.exists():
+            raise DataError("an array file cannot be read", where=path, got="twice" if modality in found else "missing")
+        found[modality] = path
+    return found
+
+
+def _files_in(path: Path) -> Iterator[Path]:
+    return (file for file in path.iterdir() if file.is_file()) if path.is_dir() else iter([path])
 
 
 def _common_length(shapes: Mapping[str, tuple[int, ...]], where: Path) -> int:
@@ -126,23 +140,44 @@ def _common_length(shapes: Mapping[str, tuple[int, ...]], where: Path) -> int:
     return next(iter(lengths.values()))
 
 
-def _ids(path: Path, rows: int) -> tuple[str, ...]:
-    if not path.exists():
-        return tuple(map(str, range(rows)))
+def _read_ids(path: Path, column: str) -> list[str]:
+    if path.is_dir():
+        return [identifier for table in shards(path, TABLES) for identifier in _column(table, column)]
+    if path.suffix.lower() in TABLES:
+        return _column(path, column)
     try:
-        ids = tuple(path.read_text("utf-8-sig").removesuffix("\n").split("\n"))
+        if path.suffix == ".npy":
+            return _as_ids(np.load(path, allow_pickle=False), path)
+        return path.read_text("utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
-        raise DataError(
-            "ids cannot be read", where=path, got=error, expected="UTF-8, one id a line"
-        ) from error
-    repeated = first_repeated(ids)
-    if len(ids) != rows or not all(ids) or repeated is not None:
-        got = f"{len(ids)} lines, {ids.count('')} empty, repeated: {repeated!r}"
-        raise DataError("ids do not fit the arrays", where=path, got=got, expected=f"{rows} unique ids")
+        raise DataError("ids cannot be read", where=path, got=error, expected="UTF-8, one id a line") from error
+
+
+def _column(path: Path, column: str) -> list[str]:
+    ids = []
+    for place, row in read_table(path):
+        if isinstance(row, DataError):
+            raise row
+        cell = row.get(column)
+        if not isinstance(cell, str | int) or isinstance(cell, bool):
+            raise DataError("a row has no id", where=place, got=repr(cell), expected=f"text in column {column}")
+        ids.append(str(cell))
     return ids
 
 
-def _mark(path: Path) -> str:
-    """Changes whenever the file does, as far as can be told without reading it."""
-    facts = path.stat()
-    return f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
+def _as_ids(array: NDArray[Any], where: Path) -> list[str]:
+    if array.ndim != 1 or array.dtype.kind not in "Uiu":
+        got = f"{array.shape} {array.dtype}"
+        raise DataError("ids cannot be read", where=where, got=got, expected="(rows,) texts or whole numbers")
+    return [str(identifier) for identifier in array.tolist()]
+
+
+def _checked(ids: Sequence[str] | None, rows: int, where: Path) -> tuple[str, ...]:
+    """The ids, or the row numbers without any."""
+    if ids is None:
+        return tuple(map(str, range(rows)))
+    repeated = first_repeated(ids)
+    if len(ids) != rows or not all(ids) or repeated is not None:
+        got = f"{len(ids)} ids, {list(ids).count('')} empty, repeated: {repeated!r}"
+        raise DataError("ids do not fit the arrays", where=where, got=got, expected=f"{rows} unique ids")
+    return tuple(ids)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from anybind.builtin.binders import built_in_binders
+from anybind.encoder_kit.options import collection, on_error
 from anybind.hookspecs import hookimpl
-from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ModalitySpec, OptionSpec
+from anybind.specs import BinderSpec, DatasetSpec, EncoderSpec, ExampleSpec, ModalitySpec, OptionSpec
 
 _CODE_LICENCE = "Apache-2.0"
-_COLLECTION = OptionSpec(
-    type="str", description="A name for the items, shared by data sets that hold the same ones."
-)
+_EXAMPLES = "anybind.builtin.examples"
 
 
 @hookimpl
@@ -19,6 +18,24 @@ def anybind_modalities() -> list[ModalitySpec]:
         ModalitySpec(name="text", factory="anybind.builtin.text:Text", description="Written language."),
         ModalitySpec(name="image", factory="anybind.builtin.image:Image", description="Still pictures."),
         ModalitySpec(name="audio", factory="anybind.builtin.audio:Audio", description="Sound of any kind."),
+        ModalitySpec(
+            name="video", factory="anybind.builtin.video:Video", description="Moving pictures, without their sound."
+        ),
+        ModalitySpec(
+            name="depth", factory="anybind.builtin.depth:Depth", description="Distance from the camera for each pixel."
+        ),
+        ModalitySpec(
+            name="thermal", kind="image", factory="anybind.builtin.image:Image",
+            description="Pictures of heat radiation, 8 bits a pixel.",
+        ),
+        ModalitySpec(
+            name="touch", kind="image", factory="anybind.builtin.image:Image",
+            description="Pictures that a camera-based tactile sensor takes of its own skin.",
+        ),
+        ModalitySpec(
+            name="imu", factory="anybind.builtin.imu:Imu",
+            description="Acceleration and rotation from an inertial sensor.",
+        ),
         ModalitySpec(
             name="vector", factory="anybind.builtin.vector:Vector",
             description="Vectors that were made elsewhere, one array per sample.",
@@ -60,7 +77,7 @@ def anybind_datasets() -> list[DatasetSpec]:
     return [
         DatasetSpec(
             name="manifest", modalities=None, factory="anybind.builtin.manifest:Manifest", licence="unknown",
-            description="One row a line in a CSV, TSV or JSON Lines file; its columns are the modalities.",
+            description="One row a line in a CSV, TSV, JSON Lines or Parquet file; its columns are the modalities.",
             options={
                 "path": OptionSpec(type="path", required=True, description="The file."),
                 "id_column": OptionSpec(type="str", default="id", description="The column of the ids."),
@@ -70,18 +87,41 @@ def anybind_datasets() -> list[DatasetSpec]:
                 ),
                 "split_column": OptionSpec(type="str", description="The column that names each row's split."),
                 "split": OptionSpec(type="str", description="Keep the rows of this split only."),
-                "collection": _COLLECTION,
+                "group_column": OptionSpec(
+                    type="str", description="The column that names each row's group of near-duplicates."
+                ),
+                "on_error": on_error(),
+                "collection": collection(),
+            },
+        ),
+        DatasetSpec(
+            name="folder", modalities=None, factory="anybind.builtin.folder:Folder", licence="unknown",
+            description="Files of a folder that share stems: image/1.png and text/1.txt are one row.",
+            options={
+                "path": OptionSpec(type="path", required=True, description="The folder."),
+                "files": OptionSpec(
+                    type="list[str]",
+                    description="Files of each modality, * for the stem, e.g. image=*.png; if none: its subfolder.",
+                ),
+                "on_error": on_error(),
+                "collection": collection(),
             },
         ),
         DatasetSpec(
             name="arrays", modalities=None, factory="anybind.builtin.arrays:Arrays", licence="unknown",
-            description="Vectors made elsewhere: <modality>.npy or .safetensors files in one folder.",
+            description="Vectors made elsewhere: .npy or .safetensors files (or shards) in a folder, or one .npz.",
             options={
-                "path": OptionSpec(type="path", required=True, description="The folder."),
+                "path": OptionSpec(type="path", required=True, description="The folder, or the .npz file."),
+                "files": OptionSpec(
+                    type="list[str]",
+                    description="File or folder of shards of each modality, e.g. image=img_emb; if none: by name.",
+                ),
+                "ids": OptionSpec(type="path", description="Where the ids are; if none: ids.txt, or row numbers."),
+                "id_column": OptionSpec(type="str", default="id", description="Column of the ids, in a table."),
                 "missing_from_nan": OptionSpec(
                     type="bool", default=False, description="Whether a row of nothing but NaN is missing."
                 ),
-                "collection": _COLLECTION,
+                "collection": collection(),
             },
         ),
     ]
@@ -91,3 +131,16 @@ def anybind_datasets() -> list[DatasetSpec]:
 def anybind_binders() -> list[BinderSpec]:
     """Every binder method of the core."""
     return built_in_binders()
+
+
+@hookimpl
+def anybind_examples() -> list[ExampleSpec]:
+    """One of each part, made of nothing but numbers."""
+    modalities = ("text", "image", "audio", "video", "depth", "imu", "vector")
+    encoders = {"toy-text": "toy_text", "toy-image": "toy_image", "vectors": "vectors"}
+    datasets = {"manifest": "manifest", "folder": "files", "arrays": "arrays"}
+    return [
+        *(ExampleSpec(kind="modality", name=name, factory=f"{_EXAMPLES}:{name}") for name in modalities),
+        *(ExampleSpec(kind="encoder", name=name, factory=f"{_EXAMPLES}:{made}") for name, made in encoders.items()),
+        *(ExampleSpec(kind="dataset", name=name, factory=f"{_EXAMPLES}:{made}") for name, made in datasets.items()),
+    ]

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anybind.encoder_kit.batches import check_texts
+from anybind.encoder_kit.pictures import check_pictures
 from anybind.errors import ShapeError, UsageError
 from anybind.specs import EncoderSpec
 
@@ -36,7 +38,8 @@ class ToyText:
         self.spec = _with_dim(spec, TOY_DIM)
 
     def encode(self, samples: Sequence[str]) -> torch.Tensor:
-        """(n, 64) float32, rows of unit norm."""
+        """(n, 64) float32, rows of unit norm; raises DataError for what is no text."""
+        check_texts(self.spec.name, samples)
         return _stacked([_hashed_grams(sample) for sample in samples], TOY_DIM)
 
 
@@ -50,7 +53,8 @@ class ToyImage:
         self.spec = _with_dim(spec, TOY_DIM)
 
     def encode(self, samples: Sequence[PillowImage]) -> torch.Tensor:
-        """(n, 64) float32 in [0, 1]."""
+        """(n, 64) float32 in [0, 1]; raises DataError for what is no picture."""
+        check_pictures(self.spec.name, samples)
         return _stacked([_colours(sample) for sample in samples], TOY_DIM)
 
 

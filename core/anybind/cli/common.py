@@ -32,6 +32,7 @@ class Settings:
 
     debug: bool = False
     plugins: bool = True
+    registries: tuple[Path, ...] = ()
 
 
 def command(name: str) -> Callable[[Body], click.Command]:
@@ -69,11 +70,12 @@ seed_option = click.option("--seed", type=click.IntRange(min=0), help="The seed 
 
 
 def find_plugins() -> tuple[Registry, list[PluginStatus]]:
-    """All plugins, or the built-in one alone under --no-plugins."""
+    """All plugins, or the built-in one alone under --no-plugins; with what the files of --registry know."""
     from anybind.plugins import discover
 
     settings = click.get_current_context().find_object(Settings) or Settings()
-    return discover(load_external=settings.plugins)
+    registry, statuses = discover(load_external=settings.plugins)
+    return (registry.with_files(settings.registries) if settings.registries else registry), statuses
 
 
 def load_registry() -> Registry:

@@ -14,7 +14,7 @@ import click
 
 from anybind.cli.common import RUNS, command, find_plugins
 from anybind.cli.output import Output
-from anybind.cli.plugins import plugin_fields, plugin_lines, plugin_problems
+from anybind.cli.plugins.listing import plugin_fields, plugin_lines, plugin_problems
 from anybind.version import installed_version
 
 _NEEDED = (
@@ -32,6 +32,7 @@ _OPTIONAL = ("pillow", "soundfile")
 _SWITCHES = (
     "ANYBIND_DISABLE_PLUGINS",
     "ANYBIND_PLUGINS_STRICT",
+    "ANYBIND_REGISTRY",
     "HF_HUB_OFFLINE",
     "TRANSFORMERS_OFFLINE",
     "HF_HOME",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anybind.cli.tables import percent, table
 
+if TYPE_CHECKING:
+    from anybind.extract import Skipped
+
 _HEADER = ("", "MRR", "95 % interval", "R@1", "R@5", "R@10")
 _CUTOFFS = ("1", "5", "10")
+_SHOWN = 5
 
 
 def result_lines(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -23,6 +27,19 @@ def result_lines(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from _remarks(result)
     if not results:
         yield "The graph has no 'evaluate' section: nothing was measured."
+
+
+def left_out_lines(skipped: Sequence[Skipped]) -> Iterator[str]:
+    """What an extraction left out: for each data set the first samples and how many there are."""
+    by_dataset: dict[str, list[Skipped]] = {}
+    for sample in skipped:
+        by_dataset.setdefault(sample.dataset, []).append(sample)
+    for dataset, samples in by_dataset.items():
+        for sample in samples[:_SHOWN]:
+            what = sample.modality or "row"
+            yield f"! left out: {dataset}, {what}, id {sample.id}: {sample.reason}"
+        if len(samples) > _SHOWN:
+            yield f"! left out: {dataset}, {len(samples)} samples in all; --json lists every one"
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from anybind.cli.common import PATH, command, graph_argument, load_registry, method_option, store_option
 from anybind.cli.output import Output
-from anybind.cli.results import result_lines
+from anybind.cli.results import left_out_lines, result_lines
 
 if TYPE_CHECKING:
     from anybind.workflow import RunResult
@@ -35,6 +35,13 @@ def parse_seeds(ctx: click.Context, param: click.Parameter, text: str | None) ->
 @click.option("--seeds", callback=parse_seeds, metavar="0,1,2", help="The seeds [the graph's].")
 @method_option
 @store_option
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="What to do about a sample that cannot be read.",
+)
 def run(
     out: Output,
     graph_path: Path,
@@ -42,6 +49,7 @@ def run(
     seeds: tuple[int, ...] | None,
     method: str | None,
     store_path: Path | None,
+    on_error: Literal["fail", "skip"],
 ) -> None:
     """Extract, fit and evaluate a graph.
 
@@ -56,6 +64,7 @@ def run(
         store=store_path,
         seeds=seeds,
         method=method,
+        on_error=on_error,
         registry=load_registry(),
         echo=out.note, progress=out.progress,
         epoch_progress=out.epoch_progress,
@@ -66,6 +75,7 @@ def run(
 def run_lines(result: RunResult) -> Iterator[str]:
     """The numbers, and where everything lies."""
     yield from result_lines(result.to_dict()["results"])
+    yield from left_out_lines(result.skipped)
     folder = Path(result.out)
     yield f"binder   {folder / 'artifact'}"
     yield f"numbers  {folder / 'metrics.json'}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 
 @contextmanager
@@ -13,8 +15,7 @@ def quiet_transformers() -> Iterator[None]:
     For encoders that need transformers themselves. What matters in its notices, such as weights that are missing,
     must be raised as an error instead.
     """
-    from transformers.utils import logging
-
+    logging: Any = import_module("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anybind.artifact import METRICS, Config, Saved, read_artifact, write_artifact
+from anybind.artifact import METRICS, MOMENTS, Config, Saved, read_artifact, write_artifact
+from anybind.moments_file import moments_from
 from anybind.report.card import card_texts
 from anybind.report.card_facts import CardFacts
 
@@ -27,7 +28,8 @@ def finish(folder: str | Path, repo_id: str, licence: str | None = None) -> Save
     saved = read_artifact(folder)
     config = saved.config
     chosen = licence or config.licence
-    facts = CardFacts(config.method, config.spaces, config.training, saved.texts.get(METRICS), chosen, repo_id)
+    fewest = None if saved.moments is None else moments_from(saved.moments, Path(folder) / MOMENTS).fewest_rows
+    facts = CardFacts(config.method, config.spaces, config.training, saved.texts.get(METRICS), chosen, repo_id, fewest)
     texts = {**saved.texts, **card_texts(facts)}
     if texts == saved.texts and chosen == config.licence:
         return saved

@@ -27,17 +27,20 @@ from anybind.fit_data import FitData
 from anybind.methods.cca_chain import CCAChain
 from anybind.methods.chain_binder import ChainBinder
 from anybind.methods.joined import connected_parts
+from anybind.methods.linalg import matrix_root
 from anybind.methods.on_features import FEATURE_OPTIONS, OnFeatures
 from anybind.methods.pcca import PCCA
 from anybind.methods.pivot import Pivot
 from anybind.methods.posterior import Imputed, Rows
 from anybind.methods.relative import Relative
 from anybind.methods.selection import Edge, held_out_mrr, selection_folds
+from anybind.moments import Moments
 
 if TYPE_CHECKING:
     from anybind.protocols import BinderMethod
 
 Pair = tuple[str, str]
+SomeRows = tuple[list[str], torch.Tensor]  # ids and rows
 
 METHODS: Mapping[str, Any] = {"pcca": PCCA, "cca-chain": CCAChain, "pivot": Pivot, "relative": Relative}
 USUAL = ("pcca", "cca-chain")
@@ -93,9 +96,44 @@ class Auto(OnFeatures):
         )
         quality = {name: self._held_out(name, method, data, seed) for name, method in fitted.items()}
         members = {name: fitted[name] for name in self._kept(quality)}
-        pairs = [tuple(sorted(pair)) for pair in targets] or _every_pair(data)
-        spreads = {(a, b): _spreads(members, data, a, b) for a, b in dict.fromkeys(pairs)}
+        some = {space: _some_rows(data, space) for space in data.dims}
+        spreads = _every_spread(members, data.moments, targets, some)
         return replace(self, members=members, quality=quality, spreads=spreads)
+
+    def partial_fit(
+        self,
+        moments: Moments,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Any] | None = None,
+        steps: int = 5,
+    ) -> Auto:
+        """Go on with the methods that were kept, each from where it is; none is judged again.
+
+        There are no rows whose scores would tell how these are spread: rows drawn from normal distributions with
+        the data sets' own moments take their place.
+
+        Args:
+            moments: Of everything, in the coordinates of this fit: those it was fitted to, merged with the new.
+            targets, routes: As in ``fit``.
+            steps: Of the methods that need steps.
+
+        Raises:
+            UsageError: this method is not fitted, or has kept one that cannot go on.
+            SelectionError, DataError, NoPathError: as the methods.
+        """
+        if not self.members:
+            raise UsageError("there is no fit to go on from", hint="use fit first")
+        told: dict[str, Any] = {"targets": targets, "routes": routes or {}, "steps": steps}
+        grown: dict[str, Any] = {}
+        for name, method in self.members.items():
+            if not hasattr(method, "partial_fit"):
+                raise UsageError("a method that auto has kept needs the rows it was fitted on", got=name,
+                                 hint="fit with methods: [pcca, cca-chain]")  # fmt: skip
+            grown[name] = method.partial_fit(moments, **told)
+        members = _on_common_means(grown)
+        some = _drawn_rows(moments)
+        return replace(self, members=members, spreads=_every_spread(members, moments, targets, some))
 
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """(n, r) float32 unit rows: the methods' joint spaces side by side, each as long as the others."""
@@ -249,13 +287,19 @@ def _folds(data: FitData, edges: Sequence[Edge]) -> list[int]:
     return selection_folds(data, edges, limit=data.moments.folds)
 
 
-def _every_pair(data: FitData) -> list[Pair]:
-    return [pair for part in connected_parts(data.moments) for pair in combinations(sorted(part), 2)]
+def _every_spread(
+    members: Mapping[str, BinderMethod], moments: Moments, targets: Sequence[Pair], some: Mapping[str, SomeRows]
+) -> dict[Pair, dict[str, Spread]]:
+    """For the targets, or else all that is joined, how each method's scores of unrelated rows are spread."""
+    joined = [pair for part in connected_parts(moments) for pair in combinations(sorted(part), 2)]
+    pairs = [(min(pair), max(pair)) for pair in targets] or joined
+    return {(a, b): _spreads(members, a, some[a], b, some[b]) for a, b in dict.fromkeys(pairs)}
 
 
-def _spreads(members: Mapping[str, BinderMethod], data: FitData, a: str, b: str) -> dict[str, Spread]:
-    """How each method's scores of unrelated training rows are spread."""
-    (ids_a, rows_a), (ids_b, rows_b) = _some_rows(data, a), _some_rows(data, b)
+def _spreads(
+    members: Mapping[str, BinderMethod], a: str, some_a: SomeRows, b: str, some_b: SomeRows
+) -> dict[str, Spread]:
+    (ids_a, rows_a), (ids_b, rows_b) = some_a, some_b
     unrelated = torch.tensor([[x != y for y in ids_b] for x in ids_a], dtype=torch.bool)
     if int(unrelated.sum()) < 2:
         raise SelectionError(
@@ -269,7 +313,7 @@ def _spreads(members: Mapping[str, BinderMethod], data: FitData, a: str, b: str)
     return spreads
 
 
-def _some_rows(data: FitData, space: str) -> tuple[list[str], torch.Tensor]:
+def _some_rows(data: FitData, space: str) -> SomeRows:
     """Ids and rows of a space, from all data sets that hold it in turn."""
     ids: list[str] = []
     rows = []
@@ -279,3 +323,18 @@ def _some_rows(data: FitData, space: str) -> tuple[list[str], torch.Tensor]:
         ids += [sample.ids[i] for i in held.tolist()]
         rows.append(sample.vectors[space][held])
     return ids, torch.cat(rows) if rows else torch.zeros(0, data.dims[space])
+
+
+def _drawn_rows(moments: Moments) -> dict[str, SomeRows]:
+    """Space -> rows as normal distributions would have them, one for each group that holds the space, in turn."""
+    groups, generator = moments.groups(), torch.Generator().manual_seed(0)
+    found: dict[str, SomeRows] = {}
+    for space, dim in sorted(moments.dims.items()):
+        holding = [group for group in groups if space in group.spaces]
+        rows = []
+        for group in holding:
+            standard = torch.randn(-(-_UNRELATED // len(holding)), dim, generator=generator, dtype=torch.float64)
+            rows.append(standard @ matrix_root(group.block(space, space)) + group.mean[group.columns[space]])
+        drawn = torch.cat(rows).to(torch.float32)
+        found[space] = [f"{space} {row}" for row in range(len(drawn))], drawn
+    return found

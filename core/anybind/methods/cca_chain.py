@@ -22,7 +22,7 @@ eigendecomposition (d^3) per space and fold, and a singular value decomposition 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from statistics import fmean
@@ -90,18 +90,12 @@ class CCAChain(ChainBinder):
         chosen = {f"{a} to {b}": strength for (a, b), strength in strengths.items()} | {"power": power}
         return chain, chosen
 
-    def settled(self) -> CCAChain:
-        """This method unfitted, with what it has chosen given: a fit takes it and chooses nothing."""
-        return replace(self, chain=None)
-
     def _choose(self, data: FitData, hops: Sequence[Pair]) -> tuple[float, dict[Pair, float]]:
         """The power, and the shrinkage of every hop at it."""
-        given = {} if self.chain is not None else dict(self.chosen or {})
-        powers = [given["power"]] if "power" in given and self.power == "auto" else self._powers()
-        known = {hop: given.get("{} to {}".format(*hop)) for hop in hops}
-        if self.shrinkage != "auto":
-            known = dict.fromkeys(hops, float(self.shrinkage))
-        settled = {hop: strength for hop, strength in known.items() if strength is not None}
+        power = self.given("power", self.power)
+        powers = list(_POWERS) if power == "auto" else [float(power)]
+        known = {hop: self.given("{} to {}".format(*hop), self.shrinkage) for hop in hops}
+        settled = {hop: float(strength) for hop, strength in known.items() if strength != "auto"}
         if len(powers) == 1 and len(settled) == len(hops):
             return powers[0], settled
         scores = {
@@ -115,9 +109,6 @@ class CCAChain(ChainBinder):
             hop: max((choice for choice in table if choice[1] == power), key=table.__getitem__)[0]
             for hop, table in scores.items()
         }
-
-    def _powers(self) -> list[float]:
-        return list(_POWERS) if self.power == "auto" else [float(self.power)]
 
 
 def _weightings(powers: Sequence[float]) -> dict[float, Weights]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from statistics import median_low
 from typing import Any, Self
 
 import torch
 
+from anybind.errors import UsageError
 from anybind.fit_data import FitData
 from anybind.methods.chain import Chain, Pair, Route
 from anybind.methods.on_features import OnFeatures
+from anybind.moments import Moments
 
 _STATE = ("chain", "chosen")
 
@@ -21,7 +24,7 @@ class ChainBinder(OnFeatures):
 
     Attributes:
         chain: The fitted maps.
-        chosen: What was chosen on held-out rows, or given, by name.
+        chosen: What was chosen on held-out rows, or given, by name: "a to b", "ridge a to b", "whitening b".
     """
 
     chain: Chain | None = None
@@ -44,6 +47,46 @@ class ChainBinder(OnFeatures):
         """
         chain, chosen = self.chained(data, targets, routes or {})
         return replace(self, chain=chain, chosen=chosen)
+
+    def settled(self) -> Self:
+        """This method unfitted, with what it has chosen as given: a fit takes it and chooses nothing."""
+        return replace(self, chain=None)
+
+    def partial_fit(
+        self,
+        moments: Moments,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Sequence[Route]] | None = None,
+        steps: int = 0,
+    ) -> Self:
+        """Fit to more data with the choices of this fit; see ``given``.
+
+        Args:
+            moments: Of everything, in the coordinates of this fit: those it was fitted to, merged with the new.
+            targets, routes: As in ``fit``.
+            steps: Unused, since the fit is in closed form.
+
+        Raises:
+            UsageError: this method is not fitted.
+            SelectionError: the new data ask for a choice of a kind that was never made.
+            DataError, NoPathError: as for ``fit``.
+        """
+        if self.chain is None:
+            raise UsageError("there is no fit to go on from", hint="use fit first")
+        return self.settled().fit(FitData(moments, {}, {}), targets=targets, routes=routes)
+
+    def given(self, name: str, option: float | str) -> float | str:
+        """What to take for a hop or a space: the option if it is a number, else what ``settled`` knows, else "auto".
+
+        Args:
+            name: As in ``chosen``. Where it is not there, the median of the choices of its kind is taken.
+            option: The option.
+        """
+        if option != "auto" or self.chain is not None or not self.chosen:
+            return option
+        alike = [value for other, value in self.chosen.items() if _kind(other) == _kind(name)]
+        return self.chosen[name] if name in self.chosen else median_low(alike) if alike else option
 
     def chained(
         self, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]]
@@ -84,3 +127,9 @@ class ChainBinder(OnFeatures):
     def _fitted(self) -> Chain:
         assert self.chain is not None, "fit first"  # noqa: S101 - users hold binders, which are always fitted
         return self.chain
+
+
+def _kind(name: str) -> tuple[int, str]:
+    """How a choice's name is built: "ridge a to b" is like "ridge b to c", and unlike "a to b"."""
+    words = name.split()
+    return len(words), words[0] if len(words) % 2 == 0 else ""

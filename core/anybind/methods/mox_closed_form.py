@@ -52,7 +52,8 @@ class MoxClosedForm(ChainBinder):
         maps, chosen = {}, {}
         for (a, c), route in wanted_routes(data.moments, targets, routes).items():
             pivot = route[1]
-            head = fit_hop(data, a, pivot, strength=self.head_ridge, target_map=transitions.along(route[1:]))
+            ridge = self.given(f"head {a} to {c}", self.head_ridge)
+            head = fit_hop(data, a, pivot, strength=ridge, target_map=transitions.along(route[1:]))
             maps[a, c] = head.matrix
             chosen[f"head {a} to {c}"] = head.strength
         chosen |= {f"transition {p} to {q}": s for (p, q), s in transitions.strengths.items()}
@@ -75,6 +76,9 @@ class _Transitions:
     def _transition(self, p: str, q: str) -> torch.Tensor:
         if (p, q) not in self._known:
             method = self._method
-            hop = fit_hop(self._data, p, q, kind=method.transition, strength=method.transition_strength)
+            strength = method.given(f"transition {p} to {q}", method.transition_strength)
+            if strength == "auto" and method.transition == "ridge":  # the head between neighbours is the same map
+                strength = method.given(f"head {p} to {q}", strength)
+            hop = fit_hop(self._data, p, q, kind=method.transition, strength=strength)
             self._known[p, q], self.strengths[p, q] = hop.matrix, hop.strength
         return self._known[p, q]

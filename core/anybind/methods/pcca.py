@@ -111,11 +111,19 @@ class PCCA(OnFeatures):
         """
         return self.fit(FitData(moments, {}, {}))
 
-    def partial_fit(self, moments: Moments, *, steps: int = 5) -> PCCA:
+    def partial_fit(
+        self,
+        moments: Moments,
+        *,
+        targets: Sequence[tuple[str, str]] = (),
+        routes: Mapping[tuple[str, str], Any] | None = None,
+        steps: int = 5,
+    ) -> PCCA:
         """Go on from this fit with more rows, data sets or spaces, at the rank and shrinkage it has.
 
         Args:
             moments: Of everything, in the coordinates of this fit: those it was fitted to, merged with the new.
+            targets, routes: Unused, as by ``fit``.
             steps: EM steps from here; 5 come as far as a fit from scratch does in about 20.
 
         Returns:

@@ -30,6 +30,8 @@ from anybind.methods.whitening import Whitening
 WHITENINGS = (0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 _SELECTION_FOLDS = 3
 
+Table = dict[tuple[float, float], float]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pivot(ChainBinder):
@@ -65,22 +67,30 @@ class Pivot(ChainBinder):
 
     def _choose(self, data: FitData, hops: Sequence[Pair]) -> tuple[dict[Pair, float], dict[str, float]]:
         """A ridge per hop, and a whitening per space that hops lead to."""
-        ridges = RIDGES if self.ridge == "auto" else (float(self.ridge),)
-        whitenings = WHITENINGS if self.whitening == "auto" else (float(self.whitening),)
+        ridges = {(a, b): _candidates(self.given(f"ridge {a} to {b}", self.ridge), RIDGES) for a, b in hops}
         goals = sorted({goal for _, goal in hops})
-        if len(ridges) == len(whitenings) == 1:
-            return dict.fromkeys(hops, ridges[0]), dict.fromkeys(goals, whitenings[0])
-        tables = {hop: _held_out_scores(data, *hop, ridges, whitenings) for hop in hops}
+        whitenings = {s: _candidates(self.given(f"whitening {s}", self.whitening), WHITENINGS) for s in goals}
+        if all(len(candidates) == 1 for candidates in (*ridges.values(), *whitenings.values())):
+            return {hop: ridge for hop, (ridge,) in ridges.items()}, {s: w for s, (w,) in whitenings.items()}
+        tables = {hop: _held_out_scores(data, *hop, ridges[hop], whitenings[hop[1]]) for hop in hops}
         best = {}
         for goal in goals:
-            into = [table for hop, table in tables.items() if hop[1] == goal]
-            best[goal] = max(whitenings, key=lambda w: sum(max(table[r, w] for r in ridges) for table in into))
-        return {hop: max(ridges, key=lambda r: table[r, best[hop[1]]]) for hop, table in tables.items()}, best
+            into = {hop: table for hop, table in tables.items() if hop[1] == goal}
+
+            def quality(strength: float, into: Mapping[Pair, Table] = into) -> float:
+                return sum(max(table[r, strength] for r in ridges[hop]) for hop, table in into.items())
+
+            best[goal] = max(whitenings[goal], key=quality)
+        return {hop: max(ridges[hop], key=lambda r: table[r, best[hop[1]]]) for hop, table in tables.items()}, best
+
+
+def _candidates(given: float | str, usual: Sequence[float]) -> Sequence[float]:
+    return usual if given == "auto" else (float(given),)
 
 
 def _held_out_scores(
     data: FitData, a: str, b: str, ridges: Sequence[float], whitenings: Sequence[float]
-) -> dict[tuple[float, float], float]:
+) -> Table:
     """How well held-out rows of a hop find each other in b, for every ridge and whitening of b."""
     edges = [edge for edge in data.moments.edges() if {a, b} == set(edge[1:])]
     folds = selection_folds(data, edges, limit=_SELECTION_FOLDS)

@@ -67,9 +67,11 @@ class Procrustes(ChainBinder):
 
     def _choose(self, data: FitData, hop: Pair) -> tuple[float, int]:
         """The hop's shrinkage and rank."""
-        shrinkages = SHRINKAGES if self.shrinkage == "auto" else (float(self.shrinkage),)
+        name = "{} to {}".format(*hop)
+        shrinkage, rank = self.given(f"shrinkage {name}", self.shrinkage), self.given(f"rank {name}", self.rank)
+        shrinkages = SHRINKAGES if shrinkage == "auto" else (float(shrinkage),)
         widest = min(data.dims[space] for space in hop)
-        ranks = (widest, *(r for r in RANKS[::-1] if r < widest)) if self.rank == "auto" else (int(self.rank),)
+        ranks = (widest, *(r for r in RANKS[::-1] if r < widest)) if rank == "auto" else (int(rank),)
         if len(shrinkages) == len(ranks) == 1:
             return shrinkages[0], ranks[0]
         scores = held_out_scores(data, hop, shrinkages, {rank: partial(_leading, rank=rank) for rank in ranks})

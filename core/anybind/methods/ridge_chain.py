@@ -38,7 +38,9 @@ class RidgeChain(ChainBinder):
         """See ``ChainBinder.chained``."""
         chosen_routes = wanted_routes(data.moments, targets, routes)
         needed = sorted({hop for route in chosen_routes.values() for hop in pairwise(route)})
-        hops: dict[Pair, Hop] = {hop: fit_hop(data, *hop, strength=self.ridge) for hop in needed}
+        hops: dict[Pair, Hop] = {
+            (a, b): fit_hop(data, a, b, strength=self.given(f"{a} to {b}", self.ridge)) for a, b in needed
+        }
         maps = {
             pair: reduce(torch.matmul, [hops[hop].matrix for hop in pairwise(route)])
             for pair, route in chosen_routes.items()

@@ -33,7 +33,7 @@ def model_card(facts: CardFacts) -> str:
         "## What binds to what", _pairs_table(facts), *_notes(facts),
         "## Use", _usage(facts),
         "## Encoders", _encoders_table(facts),
-        "## Training data", _training_table(facts),
+        "## Training data", _training_table(facts), *_data_notes(facts),
         "## Licences", _licences(facts),
         "## Limits", _LIMITS,
     ]  # fmt: skip
@@ -146,11 +146,23 @@ def _encoders_table(facts: CardFacts) -> str:
 
 def _training_table(facts: CardFacts) -> str:
     rows = [
-        (name, _origin(dataset.use, dataset.options), dataset.distribution or "",
+        (f"{name} (added)" if dataset.added else name, _origin(dataset.use, dataset.options), dataset.distribution or "",
          ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())), dataset.licence or "unknown")
         for name, dataset in sorted(facts.training.datasets.items())
     ]  # fmt: skip
     return table(("data set", "what", "from", "rows per space", "licence"), rows)
+
+
+def _data_notes(facts: CardFacts) -> Iterator[str]:
+    if any(dataset.added for dataset in facts.training.datasets.values()):
+        yield "What is marked *added* came later, by `partial_fit`: what had been chosen before was kept."
+    if facts.fewest_summed is not None:
+        yield (
+            "`moments.safetensors` holds what `partial_fit` needs to add more data: sums over the rows of every data "
+            "set, and over their products. **They hold no row as such, yet can tell of single "
+            f"ones**: the smallest sum is over {facts.fewest_summed}, and two such files whose data differ by one row "
+            "give that row away."
+        )
 
 
 def _origin(use: str | None, options: Mapping[str, object]) -> str:

@@ -51,6 +51,7 @@ class CardFacts:
         metrics: metrics.json, if anything was measured.
         licence: The licence that a person has chosen, if any.
         repo_id: The repository it is for, if it is known.
+        fewest_summed: Rows of the smallest of the sums in moments.safetensors, if these are kept.
     """
 
     method: str
@@ -59,6 +60,7 @@ class CardFacts:
     metrics: str | None = None
     licence: str | None = None
     repo_id: str | None = None
+    fewest_summed: int | None = None
 
     @cached_property
     def licences(self) -> Combined:

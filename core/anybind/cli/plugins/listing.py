@@ -1,13 +1,11 @@
-"""``anybind plugins``: what is installed, who owns it, and what failed."""
+"""``anybind plugins list``: what is installed, who owns it, and what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from anybind.cli.common import command, find_plugins, show_help
+from anybind.cli.common import command, find_plugins
 from anybind.cli.output import Output
 from anybind.cli.tables import table
 
@@ -19,13 +17,6 @@ _HEADER = ("plugin", "distribution", "version", "status", "provides")
 _MOST_NAMES = 5  # of one kind in the table; --json has all of them
 
 
-@click.group("plugins", invoke_without_command=True)
-@click.pass_context
-def plugins(ctx: click.Context) -> None:
-    """Look at the installed plugins."""
-    show_help(ctx)
-
-
 @command("list")
 def list_plugins(out: Output) -> int:
     """List the plugins, what they provide, and why those that failed did.
@@ -35,9 +26,6 @@ def list_plugins(out: Output) -> int:
     registry, statuses = find_plugins()
     out.result(plugin_fields(statuses, registry.conflicts), plugin_lines(statuses, registry.conflicts))
     return 1 if plugin_problems(statuses, registry.conflicts) else 0
-
-
-plugins.add_command(list_plugins)
 
 
 def plugin_fields(statuses: Sequence[PluginStatus], conflicts: Sequence[Conflict]) -> dict[str, object]:

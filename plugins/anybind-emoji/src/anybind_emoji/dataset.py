@@ -22,7 +22,7 @@ class EmojiDataset:
         parts: How many disjoint training parts there are, at least 1.
         pairs: Items in each part; None takes as many as fit beside the 300 of ``test``.
         seed: Seeds the cut, at least 0. The ids of ``test`` depend on nothing else.
-        languages: Languages whose texts rows hold; None means all.
+        languages: Languages whose texts rows hold; all if not given.
         modalities: What rows hold; None means ``image`` and the text of every language in ``languages``.
 
     Attributes:
@@ -46,7 +46,7 @@ class EmojiDataset:
         parts: int = 2,
         pairs: int | None = None,
         seed: int = 0,
-        languages: Sequence[str] | None = None,
+        languages: Sequence[str] = collection.LANGUAGES,
         modalities: Sequence[str] | None = None,
     ) -> None:
         _at_least("parts", parts, 1)
@@ -85,8 +85,8 @@ def _source(item: collection.Item, modality: str) -> bytes | str:
     )
 
 
-def _modalities(languages: Sequence[str] | None, modalities: Sequence[str] | None) -> tuple[str, ...]:
-    wanted = tuple(collection.LANGUAGES if languages is None else languages)
+def _modalities(languages: Sequence[str], modalities: Sequence[str] | None) -> tuple[str, ...]:
+    wanted = tuple(languages)
     _known("languages", wanted, collection.LANGUAGES)
     offered = ("image", *(f"text_{language}" for language in wanted))
     if modalities is None:

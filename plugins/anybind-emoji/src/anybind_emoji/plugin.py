@@ -37,6 +37,12 @@ def anybind_datasets() -> list[anybind.DatasetSpec]:
     ]
 
 
+@anybind.hookimpl
+def anybind_examples() -> list[anybind.ExampleSpec]:
+    """The data set itself: it is shipped."""
+    return [anybind.ExampleSpec(kind="dataset", name="emoji", factory="anybind_emoji.examples:few_emoji")]
+
+
 def _options() -> dict[str, anybind.OptionSpec]:
     option = anybind.OptionSpec
     return {

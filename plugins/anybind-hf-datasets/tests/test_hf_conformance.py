@@ -1,0 +1,5 @@
+"""The contract of plugins."""
+
+from anybind.testing import conformance
+
+test_conformance = conformance("hf-datasets")

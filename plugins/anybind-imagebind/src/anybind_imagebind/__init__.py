@@ -1,0 +1,1 @@
+"""ImageBind for anybind: six modalities in one space, one tower at a time."""

@@ -1,0 +1,1 @@
+"""The towers of LanguageBind for anybind, each loaded on its own."""

@@ -1,0 +1,1 @@
+"""Molecules as a modality of anybind: SMILES in, rdkit fingerprints out."""

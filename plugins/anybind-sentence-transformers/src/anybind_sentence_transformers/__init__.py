@@ -1,0 +1,1 @@
+"""Text encoders for anybind from sentence-transformers."""

@@ -1,0 +1,1 @@
+"""Touch encoders of TVL, without timm, open_clip or torchvision."""

@@ -1,0 +1,5 @@
+"""The rules that every plugin keeps, on tiny checkpoints."""
+
+from anybind.testing import conformance
+
+test_conformance = conformance("tvl")
