@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import anybind
-from anybind import registering
+from anybind import plugins, registering
 from anybind.plugins import discover, installed_registry
 from anybind.registering import Registered
 
@@ -16,9 +16,11 @@ from anybind.registering import Registered
 def nothing_registered(monkeypatch):
     """Each test begins with nothing registered, and leaves nothing behind."""
     fresh = Registered()
-    fresh.changes = id(fresh)  # no registry that was found for another test
+    plugins._registry_for.cache_clear()
     for module in ("anybind.registering", "anybind.plugins", "anybind.builtin.functions"):
         monkeypatch.setattr(f"{module}.REGISTERED", fresh)
+    yield
+    plugins._registry_for.cache_clear()
 
 
 def register(**options):

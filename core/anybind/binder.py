@@ -13,9 +13,9 @@ from anybind.array_input import array_sources, finite_matrix, shown_rows
 from anybind.artifact import GRAPH, METRICS, DatasetInfo, SpaceInfo, Training, read_artifact, write_artifact
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
-from anybind.hub.names import REPOSITORY
 from anybind.extending import Parts, extended, require_extensible
 from anybind.fit_data import RowSource
+from anybind.hub.names import REPOSITORY
 from anybind.input_maps import InputMap
 from anybind.methods.posterior import Imputed
 from anybind.moments import Moments

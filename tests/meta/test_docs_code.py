@@ -2,7 +2,8 @@
 
 Each page runs in an empty folder, top to bottom:
 
-- ``python`` is executed; the blocks of a page share their names. ``text output`` below is what it printed.
+- ``python`` is executed; the blocks of a page share their names. ``text output`` below is what it printed, with
+  ``…`` for what is left out of a line.
 - A block whose first line is a comment with a path, ``# graph.yaml``, is written to that file; a Python file
   is not executed then.
 - ``yaml`` is a graph that must be valid. ``yaml part`` is laid over the page's first graph. ``yaml wrong``
@@ -93,7 +94,8 @@ class Reader:
 
     def _text(self, block: Block) -> None:
         if block.flag == "output":
-            assert block.text.strip() == self.said.strip(), block.place
+            shown = ".*".join(re.escape(part) for part in block.text.strip().split("…"))
+            assert re.fullmatch(shown, self.said.strip()), f"{block.place}\n{self.said}"
 
     def _yaml(self, block: Block) -> None:
         text = block.text

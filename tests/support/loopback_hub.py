@@ -36,6 +36,8 @@ class Request:
 class LoopbackHub:
     """Start it with ``with``; give its ``endpoint`` to clients."""
 
+    handler: type[HubHandler]
+
     def __init__(self) -> None:
         self.content = Repositories(tokens={"hf_alice": "alice", "hf_bob": "bob"})
         self.log: list[Request] = []
@@ -44,7 +46,7 @@ class LoopbackHub:
         self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> LoopbackHub:
-        self._servers = [self._server("127.0.0.1", HubHandler), self._server("localhost", StorageHandler)]
+        self._servers = [self._server("127.0.0.1", self.handler), self._server("localhost", StorageHandler)]
         self.endpoint, self.storage = (f"http://{s.server_address[0]}:{s.server_address[1]}" for s in self._servers)
         self.storage = f"http://localhost:{self._servers[1].server_address[1]}"
         for server in self._servers:
@@ -163,6 +165,16 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
+    def send_range(self, content: bytes, **headers: str) -> None:
+        """The content, or the part of it that a Range header asks for."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if asked is None or int(asked[1]) >= len(content):
+            self.send(200, content, **headers)
+            return
+        first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+        part = f"bytes {first}-{last}/{len(content)}"
+        self.send(206, content[first : last + 1], Content_Range=part, **headers)
+
     def json(self, status: int, value: Any, **headers: str) -> None:
         self.send(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
 
@@ -202,12 +214,7 @@ class StorageHandler(Handler):
             return
         if callable(self.action):
             content = self.action(content)
-        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if start:
-            first = int(start[1])
-            self.send(206, content[first:], Content_Range=f"bytes {first}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send(200, content)
+        self.send_range(content, ETag=f'"{self.route.split("/")[2]}"')
 
 
 class HubHandler(Handler):
@@ -219,7 +226,7 @@ class HubHandler(Handler):
         for method, pattern, act in _ROUTES:
             found = re.fullmatch(pattern, self.route)
             if found and self.command in method:
-                act(self, *found.groups())
+                getattr(self, act)(*found.groups())
                 return
         self.refuse(404, "", f"no such page: {self.command} {self.route}")
 
@@ -367,6 +374,7 @@ class HubHandler(Handler):
             entry: dict[str, Any] = {"type": "file", "oid": file.git_sum, "size": len(file.content), "path": path}
             if file.lfs:
                 entry["lfs"] = {"oid": file.sha256, "size": len(file.content), "pointerSize": 134}
+                entry |= self.listed(file)
             entries.append(entry)
         self.json(200, entries)
 
@@ -391,6 +399,14 @@ class HubHandler(Handler):
             branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.refs["main"]}]
             self.json(200, {"branches": branches, "converts": [], "tags": []})
 
+    def listed(self, file: File) -> dict[str, str]:
+        """What else the tree says of a large file; for hubs of other protocols."""
+        return {}
+
+    def linked(self, name: str, commit: str, file: File) -> dict[str, str]:
+        """What else the headers say of a large file."""
+        return {}
+
     def resolve(self, name: str, revision: str, path: str) -> None:
         repo = self.readable(name)
         if repo is None:
@@ -406,25 +422,26 @@ class HubHandler(Handler):
             self.hub.content.objects[file.sha256] = file.content
             place = f"{self.hub.storage}/objects/{file.sha256}"
             self.send(302, b"", X_Repo_Commit=commit, X_Linked_Etag=f'"{file.sha256}"',
-                      X_Linked_Size=str(len(file.content)), Location=place)  # fmt: skip
+                      X_Linked_Size=str(len(file.content)), Location=place, **self.linked(name, commit, file))  # fmt: skip
         else:
             content = self.action(file.content) if callable(self.action) else file.content
-            self.send(200, content, X_Repo_Commit=commit, ETag=f'"{file.git_sum}"')
+            self.send_range(content, X_Repo_Commit=commit, ETag=f'"{file.git_sum}"')
 
 
 _NAME = r"([\w.-]+/[\w.-]+)"
-_ROUTES: list[tuple[tuple[str, ...], str, Callable[..., None]]] = [
-    (("GET",), "/api/whoami-v2", HubHandler.whoami),
-    (("POST",), "/api/repos/create", HubHandler.create),
-    (("POST",), "/api/validate-yaml", HubHandler.validate_yaml),
-    (("POST",), rf"/api/models/{_NAME}/preupload/(.+)", HubHandler.preupload),
-    (("POST",), rf"/{_NAME}\.git/info/lfs/objects/batch", HubHandler.lfs_batch),
-    (("POST",), r"/verify/(\w+)", HubHandler.verify),
-    (("POST",), rf"/api/models/{_NAME}/commit/(.+)", HubHandler.commit),
-    (("POST",), rf"/api/models/{_NAME}/(tag|branch)/(.+)", HubHandler.set_ref),
-    (("GET",), rf"/api/models/{_NAME}/revision/(.+)", HubHandler.info),
-    (("GET",), rf"/api/models/{_NAME}/tree/([^/]+)(?:/.*)?", HubHandler.tree),
-    (("GET",), rf"/api/models/{_NAME}/refs", HubHandler.refs),
-    (("GET",), rf"/api/models/{_NAME}", HubHandler.info),
-    (("GET", "HEAD"), rf"/{_NAME}/resolve/([^/]+)/(.+)", HubHandler.resolve),
+_ROUTES: list[tuple[tuple[str, ...], str, str]] = [
+    (("GET",), "/api/whoami-v2", "whoami"),
+    (("POST",), "/api/repos/create", "create"),
+    (("POST",), "/api/validate-yaml", "validate_yaml"),
+    (("POST",), rf"/api/models/{_NAME}/preupload/(.+)", "preupload"),
+    (("POST",), rf"/{_NAME}\.git/info/lfs/objects/batch", "lfs_batch"),
+    (("POST",), r"/verify/(\w+)", "verify"),
+    (("POST",), rf"/api/models/{_NAME}/commit/(.+)", "commit"),
+    (("POST",), rf"/api/models/{_NAME}/(tag|branch)/(.+)", "set_ref"),
+    (("GET",), rf"/api/models/{_NAME}/revision/(.+)", "info"),
+    (("GET",), rf"/api/models/{_NAME}/tree/([^/]+)(?:/.*)?", "tree"),
+    (("GET",), rf"/api/models/{_NAME}/refs", "refs"),
+    (("GET",), rf"/api/models/{_NAME}", "info"),
+    (("GET", "HEAD"), rf"/{_NAME}/resolve/([^/]+)/(.+)", "resolve"),
 ]
+LoopbackHub.handler = HubHandler

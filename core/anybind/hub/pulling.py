@@ -128,7 +128,8 @@ class _Fetch:
 
 def _is_whole(path: Path) -> bool:
     """Whether a cached file has the sum that the cache knows it by: sha256 of a large file, git's of a small one."""
-    sum_ = path.resolve().name
+    # one link only: the blob it leads to may itself be a link, to a store of another naming
+    sum_ = path.readlink().name if path.is_symlink() else path.name
     content = path.read_bytes()
     if re.fullmatch(r"[0-9a-f]{64}", sum_):
         return hashlib.sha256(content).hexdigest() == sum_

@@ -146,8 +146,9 @@ def _encoders_table(facts: CardFacts) -> str:
 
 def _training_table(facts: CardFacts) -> str:
     rows = [
-        (f"{name} (added)" if dataset.added else name, _origin(dataset.use, dataset.options), dataset.distribution or "",
-         ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())), dataset.licence or "unknown")
+        (f"{name} (added)" if dataset.added else name, _origin(dataset.use, dataset.options),
+         dataset.distribution or "", ", ".join(f"{space} {count}" for space, count in sorted(dataset.rows.items())),
+         dataset.licence or "unknown")
         for name, dataset in sorted(facts.training.datasets.items())
     ]  # fmt: skip
     return table(("data set", "what", "from", "rows per space", "licence"), rows)
