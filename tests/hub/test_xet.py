@@ -16,16 +16,20 @@ NAME = "alice/binder"
 MODEL = "model.safetensors"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def xet_in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def xet_in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Skip where hf_xet is missing or takes no folder for its storage: that is not documented and may go."""
     pytest.importorskip("hf_xet")
     folder, content = tmp_path_factory.mktemp("xet"), bytes(range(256)) * 8
-    try:
-        xet_hash = uploaded(f"local://{folder}", content)
-        assert rebuilt(f"local://{folder}", xet_hash, len(content), folder / "rebuilt") == content
-    except Exception as error:
-        pytest.skip(f"this hf_xet keeps no storage in a folder: {type(error).__name__}: {error}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_XET_LOG_DEST", str(folder / "log"))  # else in the home folder
+        try:
+            address = f"local://{folder}"
+            same = rebuilt(address, uploaded(address, content), len(content), folder / "rebuilt") == content
+        except Exception as error:
+            pytest.skip(f"this hf_xet keeps no storage in a folder: {type(error).__name__}: {error}")
+        assert same
+        yield
 
 
 @pytest.fixture

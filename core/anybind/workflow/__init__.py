@@ -12,30 +12,42 @@ from anybind.workflow.graph import Graph, load_graph, plan_catalogue
 
 if TYPE_CHECKING:
     from anybind.workflow.evaluating import EntryResult, evaluate_graph
+    from anybind.workflow.extending import extend_graph
     from anybind.workflow.fitting import fit_graph
     from anybind.workflow.isolated import extract_isolated
+    from anybind.workflow.refitting import RefitEntry, RefitResult, published_graph, refit
     from anybind.workflow.running import RunResult, run
     from anybind.workflow.vectors import default_store, extract_graph, gallery
 
 __all__ = [
     "EntryResult",
     "Graph",
+    "RefitEntry",
+    "RefitResult",
     "RunResult",
     "default_store",
     "evaluate_graph",
+    "extend_graph",
     "extract_graph",
     "extract_isolated",
     "fit_graph",
     "gallery",
     "load_graph",
     "plan_catalogue",
+    "published_graph",
+    "refit",
     "run",
 ]
 
 _HOMES = {
     "EntryResult": "evaluating",
     "evaluate_graph": "evaluating",
+    "extend_graph": "extending",
     "fit_graph": "fitting",
+    "RefitEntry": "refitting",
+    "RefitResult": "refitting",
+    "published_graph": "refitting",
+    "refit": "refitting",
     "RunResult": "running",
     "run": "running",
     "default_store": "vectors",

@@ -11,7 +11,8 @@ from anybind.evaluation import PairResult, evaluate
 from anybind.extract import read_space
 from anybind.fit_context import FitContext
 from anybind.workflow.fitting import fit_graph, fit_oracle
-from anybind.workflow.vectors import space_info, space_key
+from anybind.workflow.same_encoders import other_encoders
+from anybind.workflow.vectors import space_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,18 +137,11 @@ def true_pairs(
 
 def _require_same_encoders(graph: Graph, binder: Binder) -> None:
     """A binder made for other vectors would give numbers that mean nothing."""
-    for name, space in graph.spaces.items():
-        fitted, wanted = binder.spaces.get(name), space_info(graph, space)
-        if fitted is None or fitted.encoder is None:
-            continue
-        made_by = [(info.encoder, info.revision, info.options, info.dim) for info in (fitted, wanted)]
-        if made_by[0] != made_by[1]:
-            raise EvaluationError(
-                "the binder was fitted on vectors of another encoder", where=f"{graph.path}: space {name!r}",
-                got="{}, revision {}, options {}, {} dims".format(*made_by[0]),
-                expected="{}, revision {}, options {}, {} dims".format(*made_by[1]),
-                hint="evaluate it with the graph it was fitted from, or fit it again",
-            )  # fmt: skip
+    for name, made_by, wanted in other_encoders(graph, binder.spaces):
+        raise EvaluationError(
+            "the binder was fitted on vectors of another encoder", where=f"{graph.path}: space {name!r}",
+            got=made_by, expected=wanted, hint="evaluate it with the graph it was fitted from, or fit it again",
+        )  # fmt: skip
 
 
 def _leaked(graph: Graph, entry: int, seed: int, ids: list[str], *, trained: int) -> int:

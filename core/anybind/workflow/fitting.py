@@ -35,6 +35,7 @@ def fit_graph(
     runtime: Runtime | None = None,
     checkpoints: Path | None = None,
     progress: EpochCallback | None = None,
+    keep_moments: bool = False,
 ) -> Binder:
     """Fit a binder on a graph's training data sets.
 
@@ -47,6 +48,7 @@ def fit_graph(
         runtime: The ranks that work together; every rank must see the whole store.
         checkpoints: Folder in which a trained method keeps its checkpoints; see ``anybind.fit``.
         progress: Told after every epoch of a trained method.
+        keep_moments: As in ``anybind.fit``.
 
     Raises:
         NoPathError: the data sets do not join a target.
@@ -62,7 +64,7 @@ def fit_graph(
     context = FitContext(runtime or Runtime(), checkpoints, progress)
     try:
         _require_held(graph, sources, targets or ())
-        return _fit(graph, sources, chosen, options, targets, seed, context)
+        return _fit(graph, sources, chosen, options, targets, seed, context, keep_moments)
     except NoPathError as error:
         raise _explained(error, graph) from error
 
@@ -105,6 +107,7 @@ def _fit(
     targets: Sequence[Pair] | None,
     seed: int,
     context: FitContext | None,
+    keep_moments: bool = False,
 ) -> Binder:
     """Fit a method; without options it has the declared ones if it is the declared method, else its defaults."""
     declared = graph.declaration.bind
@@ -115,7 +118,7 @@ def _fit(
     texts = {GRAPH: graph.declaration.text}
     return fit_sources(
         sources, method=method, options=options, targets=targets, seed=seed, registry=graph.registry,
-        spaces=infos, datasets=datasets, texts=texts, context=context,
+        spaces=infos, datasets=datasets, texts=texts, context=context, keep_moments=keep_moments,
     )  # fmt: skip
 
 
