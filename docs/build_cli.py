@@ -40,6 +40,7 @@ An error says what went wrong, where, what was got, what was expected, and what 
 | variable | meaning |
 |---|---|
 | `ANYBIND_DISABLE_PLUGINS=a,b` | leave plugins out, by name of the distribution or the entry point |
+| `ANYBIND_REGISTRY=FILE:FILE` | registry files of your own, beside `--registry` |
 | `ANYBIND_PLUGINS_STRICT=1` | a broken plugin is an error at once, not a line in a list |
 """
 

@@ -232,14 +232,12 @@ class Binder:
         from_nan: bool = False,
         steps: int = 5,
     ) -> Binder:
-        """A new binder that has seen more data sets, without the rows this one was fitted on.
+        """A new binder that has seen more data sets, and spaces, without the rows this one was fitted on.
 
-        Spaces that are not known yet are added. Options stay as they were chosen, and so do the input maps of the
-        known spaces. What was measured does not hold any more, and the licence has to be looked at again.
+        What was chosen stays; what was measured is dropped, and so is the licence, which may not suit the new data.
 
         Args:
-            datasets, present, ids, groups, from_nan: As ``anybind.fit``. Names of data sets must be new: no row is
-                kept, so rows that come twice would count twice.
+            datasets, present, ids, groups, from_nan: As ``anybind.fit``; data sets must have new names.
             steps: EM steps, for the methods that need them.
 
         Raises:
@@ -265,6 +263,13 @@ class Binder:
         return Binder(self.method_name, new.method, new.spaces, new.inputs, new.training, texts, self._registry,
                       moments=new.moments)  # fmt: skip
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every fitted tensor, by the name it is saved under."""
+        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
+        for space, inputs in self._inputs.items():
+            tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
+        return tensors
+
     def save_pretrained(self, folder: str | Path, *, license: str | None = None, repo_id: str | None = None) -> Path:
         """Write the binder to a folder; see ``anybind.artifact``.
 
@@ -289,15 +294,12 @@ class Binder:
             "spaces": {name: info.model_dump() for name, info in self.spaces.items()},
             "training": self.training.model_dump(),
         }
-        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
-        for space, inputs in self._inputs.items():
-            tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
         fewest = None if self.moments is None else self.moments.fewest_rows
         facts = CardFacts(self.method_name, self.spaces, self.training, self.texts.get(METRICS), self.licence, repo_id,
                           fewest)  # fmt: skip
         texts = {name: self.texts[name] for name in (GRAPH, METRICS) if name in self.texts}
         sums = None if self.moments is None else moments_bytes(self.moments)
-        return write_artifact(folder, header, tensors, texts | card_texts(facts), sums)
+        return write_artifact(folder, header, self.tensors(), texts | card_texts(facts), sums)
 
     def push_to_hub(
         self,

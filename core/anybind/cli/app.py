@@ -34,6 +34,7 @@ COMMANDS = {
     "search": "Find the items of one space that fit a query from another.",
     "push": "Upload a saved binder to the Hugging Face Hub.",
     "pull": "Fetch a binder from the Hugging Face Hub, and check it.",
+    "refit": "Make a published binder again from its own graph, and compare.",
     "plugins": "Look at the installed plugins.",
     "doctor": "Check this installation.",
 }

@@ -66,7 +66,7 @@ class RefitResult:
     Attributes:
         binder: The binder that was fitted again.
         entries: The graph's ``evaluate:`` entries.
-        tensors: How many tensors the published binder has.
+        tensors: How many tensors the two have.
         differing: Tensor -> how far it lies from the published one, in units of the largest number of that; infinite
             for one that only one of the two has, or of another shape.
         choices: What the fit chose otherwise: name -> (published, again).
@@ -122,8 +122,10 @@ def published_graph(published: Binder, registry: Registry, data_root: Path | str
     declaration = parse_declaration(published.texts[GRAPH], GRAPH, registry)
     graph = Graph(declaration, registry, Path(data_root) / GRAPH)
     for space, made_by, wanted in other_encoders(graph, published.spaces, ignore_paths=True):
-        raise PluginError("an encoder is not the one this binder was fitted with", where=f"space {space!r}",
-                          got=wanted, expected=made_by, hint=f"install {published.spaces[space].distribution}")  # fmt: skip
+        raise PluginError(
+            "an encoder is not the one this binder was fitted with", where=f"space {space!r}", got=wanted,
+            expected=made_by, hint=f"install {published.spaces[space].distribution}",
+        )  # fmt: skip
     return graph
 
 
@@ -161,7 +163,7 @@ def refit(
     chosen = _flat(published.fitted), _flat(again.fitted)
     choices = {name: (chosen[0].get(name), chosen[1].get(name)) for name in sorted(chosen[0].keys() | chosen[1].keys())}
     return RefitResult(
-        again, entries, len(old), differing, {n: pair for n, pair in choices.items() if not _alike(*pair)},
+        again, entries, len(distances), differing, {n: pair for n, pair in choices.items() if not _alike(*pair)},
         tuple(_notes(published, again, graph)),
     )  # fmt: skip
 
