@@ -85,6 +85,7 @@ class DatasetInfo(_Model):
     options: dict[str, Any] = Field(default_factory=dict)
     distribution: str | None = None
     licence: str | None = None
+    attribution: str | None = None
     added: bool = Field(default=False, description="Whether it came later, by partial_fit.")
 
 

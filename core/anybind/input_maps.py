@@ -9,6 +9,7 @@ import torch
 
 from anybind.errors import ArtifactError, UsageError
 from anybind.features import FeatureMap, NystroemMap, restored_features
+from anybind.steps import Linear, Steps, UnitLength
 
 # Of the regression that reads vectors from features, in units of the features' mean variance.
 _READING_RIDGE = 1e-2
@@ -38,6 +39,12 @@ class InputMap:
         length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True, dtype=torch.float64)
         unit: torch.Tensor = vectors / length.clamp(min=1e-300)
         return unit.to(torch.float32)
+
+    def embedding_steps(self) -> Steps:
+        """The map, step by step."""
+        unit = (UnitLength(),) if self.normalise else ()
+        features = () if self.features is None else (self.features,)
+        return (*unit, *features, *(() if self.projection is None else (Linear(self.projection),)))
 
     def width(self, dim: int) -> int:
         """Length of what comes out for raw vectors of length ``dim``."""

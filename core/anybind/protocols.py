@@ -89,6 +89,9 @@ class BinderMethod(Protocol):
     - ``settled()``: for a fitted method, an unfitted one with what it has chosen as given.
     - ``partial_fit(moments, *, targets, routes, steps)``: for a fitted method, a new one that is fitted to
       ``moments``, which are those of its own data merged with those of more; behind ``Binder.partial_fit``.
+    - ``embedding_steps(space) -> anybind.steps.Steps``: ``embed``, step by step, for export to other formats.
+    - ``as_inner_product(space_a, space_b) -> anybind.methods.similarity.InnerProduct``: ``score`` as one inner
+      product, for an index that holds one side's vectors.
     - ``impute``, ``fuse``, ``uncertainty``: as those of ``anybind.methods.pcca.PCCA``, behind ``Binder``'s.
     """
 

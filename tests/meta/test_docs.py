@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import anybind
 from anybind import fit_data, hookspecs, specs
-from anybind.artifact import CARD, CONFIG, GRAPH, METRICS, MODEL, Config, SpaceInfo
+from anybind.artifact import CONFIG, FILES, Config, DatasetInfo, PathInfo, SpaceInfo
 from anybind.builtin import plugin as builtin
 from anybind.cli.app import COMMANDS
 from anybind.declaration import sections
@@ -94,7 +94,9 @@ def test_the_table_of_hooks_is_that_of_the_contract() -> None:
     assert listed == contract, "edit the table under 'The hooks' in docs/plugins.md"
 
 
-@pytest.mark.parametrize("spec", ["ModalitySpec", "EncoderSpec", "DatasetSpec", "BinderSpec", "ExampleSpec", "OptionSpec"])
+@pytest.mark.parametrize(
+    "spec", ["ModalitySpec", "EncoderSpec", "DatasetSpec", "BinderSpec", "ExampleSpec", "OptionSpec"]
+)
 def test_the_fields_of_specs_are_those_of_the_models(spec: str) -> None:
     fields = {name: field.description for name, field in getattr(specs, spec).model_fields.items()}
     assert dict(rows("docs/plugins.md", below=f"### {spec}")[1:]) == fields
@@ -164,9 +166,9 @@ def test_the_fields_of_an_artifact_are_those_of_the_model() -> None:
     def listed(heading: str) -> set[str]:
         return {row[0] for row in rows("docs/artifact.md", below=heading)} - {"field", "file"}
 
-    both: Iterable[type[BaseModel]] = (Config, SpaceInfo)
-    assert listed("## config.json") == {name for model in both for name in model.model_fields}
-    assert listed("# Artifacts") == {CONFIG, MODEL, GRAPH, METRICS, CARD}
+    models: Iterable[type[BaseModel]] = (Config, SpaceInfo, DatasetInfo, PathInfo)
+    assert listed("## config.json") == {name for model in models for name in model.model_fields}
+    assert listed("# Artifacts") == {CONFIG, *FILES}
 
 
 def test_the_numbers_of_a_fit_are_those_of_the_code() -> None:
@@ -196,7 +198,7 @@ def test_names_of_the_package_exist(page: Path) -> None:
     """``anybind.x`` in running text is something one can use."""
     prose = FENCED.sub("", page.read_text("utf-8"))
     for code in CODE.findall(prose):
-        for name in re.findall(r"\banybind((?:\.[A-Za-z_]\w*)+)", code):
+        for name in re.findall(r"(?<!/)\banybind((?:\.[A-Za-z_]\w*)+)", code):
             assert resolves(name.strip(".").split(".")), f"{page.name}: anybind{name}"
 
 

@@ -28,7 +28,8 @@ ENCODED = {
 }  # fmt: skip
 TRAINING = Training(
     datasets={
-        "pictures": DatasetInfo(rows={"image": 2310, "text_en": 2300}, use="emoji", licence="CC-BY-SA-4.0"),
+        "pictures": DatasetInfo(rows={"image": 2310, "text_en": 2300}, use="emoji", licence="CC-BY-SA-4.0",
+                                attribution="Pictures by <A> Nother"),
         "a|b\n<i>": DatasetInfo(rows={}, use="hf-dataset", options={"path": "owner/pairs"}, licence="MIT"),
     },
     paths=(
@@ -134,6 +135,10 @@ def test_the_licence_follows_from_the_parts_or_from_a_person() -> None:
     assert "the licence of encoder mine is not known" in card(spaces=unknown)
     assert header(card(spaces=unknown, licence="cc-by-nc-4.0"))["license"] == "cc-by-nc-4.0"
     assert "as its makers chose" in card(spaces=unknown, licence="cc-by-nc-4.0")
+
+
+def test_the_makers_of_the_data_are_named() -> None:
+    assert "\n\nPictures by &lt;A&gt; Nother\n" in card()
 
 
 def test_the_graph_is_drawn_with_the_bridge_dotted() -> None:

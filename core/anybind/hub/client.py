@@ -39,7 +39,7 @@ def api(endpoint: str | None, token: str | None) -> HfApi:
     return HfApi(endpoint=endpoint, token=token, library_name="anybind", library_version=installed_version())
 
 
-def persistent(ask: Callable[[], Answer], *, pause: float = _FIRST_PAUSE) -> Answer:
+def persistent(ask: Callable[[], Answer]) -> Answer:
     """Ask again when the Hub is busy or the connection breaks, a few times, waiting longer each time."""
     for attempt in range(_TRIES):
         try:
@@ -47,7 +47,7 @@ def persistent(ask: Callable[[], Answer], *, pause: float = _FIRST_PAUSE) -> Ans
         except Exception as error:
             if attempt == _TRIES - 1 or not _is_transient(root_cause(error)):
                 raise
-            time.sleep(pause * 2**attempt)
+            time.sleep(_FIRST_PAUSE * 2**attempt)
     raise AssertionError("not reached")
 
 
@@ -122,6 +122,8 @@ def _explained(error: Exception) -> dict[str, Any] | None:
         return {"what": "the Hub cannot be reached, and the cache does not have it", "got": got}
     if isinstance(error, HFValidationError):
         return {"what": "this is no repository's name", "got": got, "expected": "owner/name"}
-    if isinstance(error, HfHubHTTPError | TransportError):
+    if isinstance(error, HfHubHTTPError):
         return {"what": "the Hub did not answer as it should", "got": got, "hint": "try again later"}
+    if isinstance(error, TransportError):
+        return {"what": "the Hub cannot be reached", "got": got, "hint": "check the network, and try again"}
     return None

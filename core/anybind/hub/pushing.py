@@ -154,10 +154,12 @@ def _require_licence(saved: Saved, folder: Path) -> None:
 
 
 def _notes(saved: Saved) -> tuple[str, ...]:
-    return tuple(
+    local = [
         f"space {name} was embedded with {option}, which others do not have: name weights and revision instead"
         for name, option in local_paths(saved.config.spaces).items()
-    )
+    ]
+    kept = ["moments.safetensors goes along: sums over the training data, which can tell of few rows"]
+    return (*local, *(kept if saved.moments is not None else []))
 
 
 @contextmanager

@@ -34,7 +34,9 @@ from anybind.methods.pivot import Pivot
 from anybind.methods.posterior import Imputed, Rows
 from anybind.methods.relative import Relative
 from anybind.methods.selection import Edge, held_out_mrr, selection_folds
+from anybind.methods.similarity import InnerProduct
 from anybind.moments import Moments
+from anybind.steps import SideBySide, Steps, UnitLength
 
 if TYPE_CHECKING:
     from anybind.protocols import BinderMethod
@@ -135,6 +137,28 @@ class Auto(OnFeatures):
         some = _drawn_rows(moments)
         return replace(self, members=members, spreads=_every_spread(members, moments, targets, some))
 
+    def refit(
+        self,
+        data: FitData,
+        *,
+        targets: Sequence[Pair] = (),
+        routes: Mapping[Pair, Any] | None = None,
+        seed: int = 0,
+    ) -> Auto:
+        """The kept methods fitted to other rows with what they have chosen, so that these rows are judged alike.
+
+        Raises:
+            UsageError: this method is not fitted.
+            SelectionError, DataError, NoPathError: as the methods.
+        """
+        if not self.members:
+            raise UsageError("there is no fit to repeat", hint="use fit first")
+        told: dict[str, Any] = {"targets": targets, "routes": routes or {}, "seed": seed}
+        again = {name: self._fitted_again(name, method, data, told) for name, method in self.members.items()}
+        members = _on_common_means(again)
+        some = {space: _some_rows(data, space) for space in data.dims}
+        return replace(self, members=members, spreads=_every_spread(members, data.moments, targets, some))
+
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """(n, r) float32 unit rows: the methods' joint spaces side by side, each as long as the others."""
         known = [method.embed(space, vectors) for method in self.members.values()]
@@ -147,19 +171,39 @@ class Auto(OnFeatures):
         Raises:
             NoPathError: no chain of data sets joins the two spaces, or the pair is no target.
         """
-        low, high = sorted((space_a, space_b))
         tables = {name: method.score(space_a, a, space_b, b) for name, method in self.members.items()}
         if len(tables) == 1:
             only: torch.Tensor = tables.popitem()[1]
             return only
-        if (low, high) not in self.spreads:
-            raise NoPathError(
-                "the binder was fitted without this pair of spaces", where=f"{space_a!r} and {space_b!r}",
-                hint="fit with this pair among the targets",
-            )  # fmt: skip
-        spreads = self.spreads[low, high]
+        spreads = self._spreads_of(space_a, space_b)
         scaled = [(table - spreads[name].mean) / spreads[name].deviation for name, table in tables.items()]
         return torch.stack(scaled).mean(0)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        members: Sequence[Any] = tuple(self.members.values())
+        maps = tuple((*method.embedding_steps(space), UnitLength()) for method in members)
+        return maps[0] if len(maps) == 1 else (SideBySide(maps, 1 / math.sqrt(len(maps))),)
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as one inner product: the methods' own, scaled and side by side, and a constant; errors as it."""
+        members: Mapping[str, Any] = self.members
+        products: dict[str, InnerProduct] = {
+            name: method.as_inner_product(space_a, space_b) for name, method in members.items()
+        }
+        if len(products) == 1:
+            return products.popitem()[1]
+        spreads, count = self._spreads_of(space_a, space_b), len(products)
+        constant = -sum(spread.mean / spread.deviation for spread in spreads.values()) / count
+
+        def left(rows: torch.Tensor) -> torch.Tensor:
+            parts = [each.left(rows) / (count * spreads[name].deviation) for name, each in products.items()]
+            return torch.cat([*parts, torch.full((len(rows), 1), constant)], 1)
+
+        def right(rows: torch.Tensor) -> torch.Tensor:
+            return torch.cat([*(each.right(rows) for each in products.values()), torch.ones(len(rows), 1)], 1)
+
+        return InnerProduct(left, right)
 
     def impute(self, goal: str, rows: Rows, present: Rows | None = None) -> Imputed:
         """As ``PCCA.impute``; UsageError unless pcca is among the kept methods."""
@@ -178,6 +222,15 @@ class Auto(OnFeatures):
     def uncertainty(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
         """As ``PCCA.uncertainty``; UsageError unless pcca is among the kept methods."""
         return self._latent().uncertainty(rows, present)
+
+    def _spreads_of(self, space_a: str, space_b: str) -> Mapping[str, Spread]:
+        low, high = sorted((space_a, space_b))
+        if (low, high) not in self.spreads:
+            raise NoPathError(
+                "the binder was fitted without this pair of spaces", where=f"{space_a!r} and {space_b!r}",
+                hint="fit with this pair among the targets",
+            )  # fmt: skip
+        return self.spreads[low, high]
 
     def _latent(self) -> PCCA:
         found = self.members.get("pcca")

@@ -8,16 +8,20 @@ meets at both its ends, so that neither direction is privileged. The joint space
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
 from anybind.errors import ArtifactError, NoPathError
 from anybind.methods.hops import cosine, shortest_routes, unit_rows
+from anybind.methods.similarity import InnerProduct
 from anybind.methods.space_map import pooled_means
 from anybind.moments import Moments
+from anybind.steps import Linear, Shift, Steps, UnitLength
 
 Pair = tuple[str, str]
 Route = tuple[str, ...]
@@ -41,18 +45,28 @@ class Chain:
 
     def embed(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
         """Rows of a space, centred and carried to the hub, unit length, float32."""
-        carried = self._carried(space, self._centred(space, vectors), self.hub)
-        return unit_rows(carried).to(torch.float32)
+        return unit_rows(self._at(self.hub, space, vectors)).to(torch.float32)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        mean, matrix = self._mean(space), self._map(space, self.hub)
+        return Shift(-mean), *(() if matrix is None else (Linear(matrix),)), UnitLength()
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
         """(n_a, n_b) float32: mean of the cosines at the places where the two spaces are compared."""
-        rows_a, rows_b = self._centred(space_a, a), self._centred(space_b, b)
-        ends = tuple(sorted({space_a, space_b}))
-        places = self.places.get((ends[0], ends[-1]), ends)
-        tables = [
-            cosine(self._carried(space_a, rows_a, place), self._carried(space_b, rows_b, place)) for place in places
-        ]
+        places = self._places(space_a, space_b)
+        tables = [cosine(self._at(place, space_a, a), self._at(place, space_b, b)) for place in places]
         return torch.stack(tables).mean(0).to(torch.float32)
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as one inner product: of unit rows at every place, side by side."""
+        places = self._places(space_a, space_b)
+
+        def side(space: str, rows: torch.Tensor) -> torch.Tensor:
+            parts = [unit_rows(self._at(place, space, rows)) for place in places]
+            return (torch.cat(parts, 1) / math.sqrt(len(parts))).to(torch.float32)
+
+        return InnerProduct(partial(side, space_a), partial(side, space_b))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Means as ``<space>/mean`` and maps as ``<space>/to/<place>``."""
@@ -82,16 +96,27 @@ class Chain:
                 )
         return cls(config["hub"], means, maps, {(a, b): tuple(places) for a, b, *places in config["places"]})
 
-    def _centred(self, space: str, vectors: torch.Tensor) -> torch.Tensor:
+    def _places(self, space_a: str, space_b: str) -> Sequence[str]:
+        ends = tuple(sorted({space_a, space_b}))
+        return self.places.get((ends[0], ends[-1]), ends)
+
+    def _at(self, place: str, space: str, vectors: torch.Tensor) -> torch.Tensor:
+        """Rows centred and carried to a place, float64."""
+        rows = vectors.to(torch.float64) - self._mean(space)
+        matrix = self._map(space, place)
+        return rows if matrix is None else rows @ matrix
+
+    def _mean(self, space: str) -> torch.Tensor:
         if space not in self.means:
             raise NoPathError("the binder was fitted without a route to a space", where=repr(space))
-        return vectors.to(torch.float64) - self.means[space]
+        return self.means[space]
 
-    def _carried(self, space: str, rows: torch.Tensor, goal: str) -> torch.Tensor:
+    def _map(self, space: str, goal: str) -> torch.Tensor | None:
+        """The map to a place; None for the place itself, where rows stay as they are."""
         if (space, goal) in self.maps:
-            return rows @ self.maps[space, goal]
+            return self.maps[space, goal]
         if space == goal:
-            return rows
+            return None
         raise NoPathError(
             "the binder was fitted without a route between two spaces", where=f"{space!r} to {goal!r}",
             hint="fit with this pair among the targets",

@@ -13,7 +13,9 @@ from anybind.errors import UsageError
 from anybind.fit_data import FitData
 from anybind.methods.chain import Chain, Pair, Route
 from anybind.methods.on_features import OnFeatures
+from anybind.methods.similarity import InnerProduct
 from anybind.moments import Moments
+from anybind.steps import Steps
 
 _STATE = ("chain", "chosen")
 
@@ -101,6 +103,14 @@ class ChainBinder(OnFeatures):
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
         """Cosines where the two spaces are compared; see ``Chain.score``."""
         return self._fitted().score(space_a, a, space_b, b)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        return self._fitted().embedding_steps(space)
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as one inner product; see ``Chain.as_inner_product``."""
+        return self._fitted().as_inner_product(space_a, space_b)
 
     def config(self) -> dict[str, Any]:
         """Options and fitted choices."""

@@ -37,7 +37,7 @@ class Memory:
         return torch.cat(parts) if parts else torch.zeros(0, self.far.shape[1])
 
     def _carried(self, rows: torch.Tensor) -> torch.Tensor:
-        similar = (rows @ self.near.T).clamp(min=0)
+        similar = (rows.to(self.near.dtype) @ self.near.T).clamp(min=0)
         # the largest is made 1, lest high powers of small numbers vanish
         similar = similar / similar.amax(1, keepdim=True).clamp(min=torch.finfo(similar.dtype).tiny)
         return unit_rows(sparse(similar, self.neighbours) ** self.power @ self.far)

@@ -36,6 +36,7 @@ from anybind.methods.similarity import CanonicalPair, InnerProduct, canonical_pa
 from anybind.methods.space_map import pooled_means
 from anybind.methods.warm_start import warm_start
 from anybind.moments import Group, Moments
+from anybind.steps import Steps
 
 _OPTIONS = ("rank", "shrinkage", "dims", "steps", "similarity", "noise", "latent", "means", "centring")
 _SELECTION_STEPS = 10
@@ -192,6 +193,11 @@ class PCCA(OnFeatures):
         """
         self._require_joined(space)
         return self.spaces[space].encode(vectors).to(torch.float32)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        self._require_joined(space)
+        return self.spaces[space].encode.embedding_steps()
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor) -> torch.Tensor:
         """(n_a, n_b) float32; see ``anybind.methods.similarity`` for the two similarities.

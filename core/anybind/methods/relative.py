@@ -18,8 +18,10 @@ power of every hop, are chosen by retrieval on held-out rows. Cost: embedding n 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise, product
 from typing import Any
 
@@ -33,8 +35,10 @@ from anybind.methods.meeting import Meeting
 from anybind.methods.memory import Memory, stored_rows
 from anybind.methods.on_features import OnFeatures
 from anybind.methods.selection import Score, held_out_mrr, selection_folds
+from anybind.methods.similarity import InnerProduct
 from anybind.methods.space_map import SpaceMap, pooled_means
 from anybind.methods.whitening import Whitening
+from anybind.steps import Steps, UnitLength
 
 WHITENINGS = (0.3, 1.0, 3.0, 10.0, 100.0)
 NEIGHBOURS = (10, 30, 100, 1000)
@@ -114,12 +118,24 @@ class Relative(OnFeatures):
         Raises:
             NoPathError: the binder was fitted without a route between the two.
         """
-        own = (space_a,) if space_a == space_b else ()
-        places = self._meeting().places.get((min(space_a, space_b), max(space_a, space_b)), own)
-        if not places:
-            raise _no_route(space_a, space_b)
+        places = self._places(space_a, space_b)
         tables = [cosine(self._carried(space_a, a, place), self._carried(space_b, b, place)) for place in places]
         return torch.stack(tables).mean(0)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        way = self._way(space, self._meeting().hub)
+        return *self.spaces[space].embedding_steps(), UnitLength(), *(self.memories[hop] for hop in pairwise(way))
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as one inner product: of unit rows at every place, side by side; errors as it."""
+        places = self._places(space_a, space_b)
+
+        def side(space: str, rows: torch.Tensor) -> torch.Tensor:
+            parts = [unit_rows(self._carried(space, rows, place)) for place in places]
+            return torch.cat(parts, 1) / math.sqrt(len(parts))
+
+        return InnerProduct(partial(side, space_a), partial(side, space_b))
 
     def config(self) -> dict[str, Any]:
         """Options and fitted choices."""
@@ -175,11 +191,22 @@ class Relative(OnFeatures):
         best = max(whitenings, key=lambda w: sum(max(table[w, each] for each in lookups) for table in tables.values()))
         return best, {hop: max(lookups, key=lambda each: table[best, each]) for hop, table in tables.items()}
 
-    def _carried(self, space: str, vectors: torch.Tensor, place: str) -> torch.Tensor:
+    def _places(self, space_a: str, space_b: str) -> Route:
+        own = (space_a,) if space_a == space_b else ()
+        places = self._meeting().places.get((min(space_a, space_b), max(space_a, space_b)), own)
+        if not places:
+            raise _no_route(space_a, space_b)
+        return places
+
+    def _way(self, space: str, place: str) -> Route:
         own = (space,) if space == place and space in self.spaces else ()
         way = self._meeting().ways.get((space, place), own)
         if not way:
             raise _no_route(space, place)
+        return way
+
+    def _carried(self, space: str, vectors: torch.Tensor, place: str) -> torch.Tensor:
+        way = self._way(space, place)
         rows = unit_rows(self.spaces[space](vectors)).to(torch.float32)
         for hop in pairwise(way):
             rows = self.memories[hop](rows)

@@ -9,6 +9,7 @@ import torch
 
 from anybind.errors import ArtifactError, DataError
 from anybind.moments import Group, Moments
+from anybind.steps import Linear, Shift, Steps
 
 # Rows that differ by less than this share of their mean square differ by the rounding of float32 only.
 _ROUNDING = 1e-13
@@ -24,6 +25,10 @@ class SpaceMap:
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
         """(n, d) -> (n, r) float64."""
         return (vectors.to(torch.float64) - self.mean) @ self.matrix
+
+    def embedding_steps(self) -> Steps:
+        """The map, step by step."""
+        return Shift(-self.mean), Linear(self.matrix)
 
     def tensors(self, space: str) -> dict[str, torch.Tensor]:
         """The two tensors by name, for saving."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -18,9 +19,11 @@ from anybind.errors import ArtifactError, NoPathError
 from anybind.fit_data import FitData
 from anybind.methods.joined import Parts, connected_parts
 from anybind.methods.on_features import OnFeatures
+from anybind.methods.similarity import InnerProduct
 from anybind.methods.space_map import pooled_means, require_variance
 from anybind.objectives.info_nce import info_nce
 from anybind.objectives.sigmoid import sigmoid_loss
+from anybind.steps import Shift, Steps
 from anybind.training.heads import Head
 from anybind.training.job import Job
 from anybind.training.loop import train
@@ -68,13 +71,21 @@ class JointSpace:
 
     def embed(self, space: str, vectors: Tensor) -> Tensor:
         """(n, d) rows -> (n, r) float32 unit rows; raises NoPathError for a space without a head."""
+        # float64, so that no row is too long or too short
+        return self._head(space)(vectors.to(torch.float64) - self.means[space]).to(torch.float32)
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        steps = self._head(space).embedding_steps()
+        return Shift(-self.means[space]), *steps
+
+    def _head(self, space: str) -> Head:
         if space not in self.heads:
             raise NoPathError(
                 "the training joined this space to no other", where=repr(space), got="no head",
                 expected=f"one of {', '.join(self.heads)}",
             )  # fmt: skip
-        # float64, so that no row is too long or too short
-        return self.heads[space](vectors.to(torch.float64) - self.means[space]).to(torch.float32)
+        return self.heads[space]
 
     def require_joined(self, a: str, b: str) -> None:
         """Raise NoPathError unless the training joined two spaces."""
@@ -208,6 +219,15 @@ class TrainedMethod(OnFeatures, TrainingOptions):
         """
         self._fitted().require_joined(space_a, space_b)
         return self.embed(space_a, a) @ self.embed(space_b, b).T
+
+    def embedding_steps(self, space: str) -> Steps:
+        """``embed``, step by step; errors as it."""
+        return self._fitted().embedding_steps(space)
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as one inner product: of ``embed``; errors as it."""
+        self._fitted().require_joined(space_a, space_b)
+        return InnerProduct(partial(self.embed, space_a), partial(self.embed, space_b))
 
     def options(self) -> dict[str, Any]:
         """Every option by name, JSON-plain."""

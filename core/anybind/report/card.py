@@ -158,11 +158,11 @@ def _data_notes(facts: CardFacts) -> Iterator[str]:
     if any(dataset.added for dataset in facts.training.datasets.values()):
         yield "What is marked *added* came later, by `partial_fit`: what had been chosen before was kept."
     if facts.fewest_summed is not None:
+        rows = "one row, and is that row" if facts.fewest_summed == 1 else f"{facts.fewest_summed} rows"
         yield (
             "`moments.safetensors` holds what `partial_fit` needs to add more data: sums over the rows of every data "
-            "set, and over their products. **They hold no row as such, yet can tell of single "
-            f"ones**: the smallest sum is over {facts.fewest_summed}, and two such files whose data differ by one row "
-            "give that row away."
+            "set and fold, and over their products. **They are no rows, yet can tell of single ones**: the smallest "
+            f"sum is over {rows}; and two such files whose data differ by one row give that row away."
         )
 
 
@@ -182,4 +182,6 @@ def _licences(facts: CardFacts) -> str:
         told = "Which licence the whole may have is for a person to decide: " + inline("; ".join(found.reasons)) + "."
     else:
         told = f"Passed on under `{inline(chosen)}`: what one of its parts asks for, the whole asks for."
-    return f"{told}\n\n{table(('licence', 'of'), rows)}"
+    named = dict.fromkeys(d.attribution for d in facts.training.datasets.values() if d.attribution)
+    credits = "".join(f"\n\n{inline(text)}" for text in named)
+    return f"{told}\n\n{table(('licence', 'of'), rows)}{credits}"

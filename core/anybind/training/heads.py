@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import gelu, normalize
 
+from anybind.steps import Gelu, Linear, Shift, Steps, UnitLength
+
 # Heads start small, so that the directions that training finds soon outweigh the random ones they start from:
 # with few rows this is worth several points of retrieval.
 _START = 0.1
@@ -39,6 +41,15 @@ class Head:
         else:
             joint = gelu(rows @ weights["inner"] + weights["bias"]) @ weights["outer"]
         return normalize(joint, dim=1, eps=eps)
+
+    def embedding_steps(self) -> Steps:
+        """The head, step by step."""
+        if "weight" in self.weights:
+            return Linear(self.weights["weight"]), UnitLength()
+        return (
+            Linear(self.weights["inner"]), Shift(self.weights["bias"]), Gelu(), Linear(self.weights["outer"]),
+            UnitLength(),
+        )  # fmt: skip
 
     @property
     def shape(self) -> tuple[int, int]:

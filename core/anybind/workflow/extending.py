@@ -34,13 +34,13 @@ def extend_graph(graph: Graph, store: EmbeddingStore, binder: Binder, *, steps: 
     for space, made_by, wanted in other_encoders(graph, binder.spaces):
         raise UsageError("the binder was fitted on vectors of another encoder", where=f"{graph.path}: space {space!r}",
                          got=wanted, expected=made_by)  # fmt: skip
+    opened = graph.training(binder.training.seed)
     infos = {name: dataset_info(graph, use) for name, use in graph.declaration.datasets.items()}
     for name, known in binder.training.datasets.items():
         if name in infos and (infos[name].use, infos[name].options) != (known.use, known.options):
             raise UsageError("the binder was fitted on another data set of this name", where=f"{graph.path}: {name}",
                              got=infos[name].options, expected=known.options, hint="call it otherwise")  # fmt: skip
-    new = {name: ds for name, ds in graph.training(binder.training.seed).items()
-           if name not in binder.training.datasets}  # fmt: skip
+    new = {name: dataset for name, dataset in opened.items() if name not in binder.training.datasets}
     if not new:
         raise UsageError("the binder has seen all data sets of this graph", where=graph.path, got=", ".join(infos))
     require_extracted(graph, store, new)

@@ -75,6 +75,11 @@ class Graph:
             self._opened[key] = dataset
         return self._opened[key]
 
+    def opened(self, use: DatasetUse) -> Dataset | None:
+        """The data set an entry asks for, if it was opened for some seed."""
+        wanted = use.model_dump_json()
+        return next((dataset for (key, _), dataset in self._opened.items() if key == wanted), None)
+
     def training(self, seed: int) -> dict[str, Dataset]:
         """The data sets under ``datasets:``, opened for a seed."""
         return {name: self.open(use, seed, name) for name, use in self.declaration.datasets.items()}

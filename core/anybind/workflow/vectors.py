@@ -165,7 +165,7 @@ def dataset_info(graph: Graph, use: DatasetUse) -> DatasetInfo:
     entry = graph.registry.dataset(use.use)
     return DatasetInfo(
         rows={}, use=use.use, options=dict(use.options), distribution=f"{entry.distribution} {entry.version}",
-        licence=entry.spec.licence,
+        licence=entry.spec.licence, attribution=getattr(graph.opened(use), "attribution", None),
     )  # fmt: skip
 
 

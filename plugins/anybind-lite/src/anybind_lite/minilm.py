@@ -69,6 +69,14 @@ class MiniLM:
             samples, self._encode, batch_size=self._batch_size, dim=self.spec.dim, length=len
         )
 
+    def as_sentence_transformer(self) -> Any:
+        """The same model as a ``sentence_transformers.SentenceTransformer``, for export; needs that library."""
+        from sentence_transformers import SentenceTransformer
+
+        folder = weights.MINILM.checked().parent
+        with torch.random.fork_rng(devices=[]):
+            return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
     def _encode(self, batch: list[str]) -> torch.Tensor:
         tokens = self._tokenizer.encode_batch(batch)
         ids = torch.tensor([text.ids for text in tokens], device=self._device)

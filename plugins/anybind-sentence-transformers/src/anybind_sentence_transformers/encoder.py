@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 import anybind
 from anybind.encoder_kit.batches import check_texts, encode_in_batches
@@ -49,6 +50,18 @@ class _Model:
         return encode_in_batches(
             samples, self._vectors, batch_size=self._batch_size, dim=self.spec.dim, length=len
         )
+
+    def as_sentence_transformer(self) -> SentenceTransformer:
+        """The model with what the options add to it: the prompt, fewer numbers, length 1. For export."""
+        layers: list[torch.nn.Module] = list(self._model)
+        if self._model.truncate_dim is not None:
+            layers.append(_first_numbers(int(self._model.get_embedding_dimension()), self._model.truncate_dim))
+        if self._options["normalize_embeddings"]:
+            layers.append(Normalize())
+        name, prompt = self._options["prompt_name"], self._options["prompt"]
+        prompts = self._model.prompts if prompt is None else {"anybind": prompt}
+        default = (name or self._model.default_prompt_name) if prompt is None else "anybind"
+        return SentenceTransformer(modules=layers, prompts=prompts, default_prompt_name=default, device="cpu")
 
     def dim(self) -> int:
         """The length of the vectors, found by embedding a text."""
@@ -179,6 +192,11 @@ class Query(Published):
             spec, weights=weights, revision=revision, folder=folder, prompt=prompt, normalize=normalize,
             batch_size=batch_size, device=device, dtype=dtype,
         )  # fmt: skip
+
+
+def _first_numbers(dim: int, kept: int) -> Dense:
+    """The first ``kept`` of ``dim`` numbers."""
+    return Dense(dim, kept, bias=False, activation_function=None, init_weight=torch.eye(dim)[:kept].clone())
 
 
 def _fetched(encoder: str, weights: str | None, revision: str | None, folder: str | None) -> Path:

@@ -32,6 +32,8 @@ from anybind_transformers.texts import Tokens
 # Weights that only a training uses, or that only ``pooling: pooler`` does.
 _UNUSED = ("masked_spec_embed", "mask_token")
 _POOLER = ("pooler",)
+# What sentence-transformers calls the ways of pooling that it has, too.
+_POOLING_THERE = {"mean": "mean", "cls": "cls", "last": "lasttoken"}
 
 
 class _Generic(NetworkEncoder):
@@ -123,8 +125,30 @@ class TextModel(_Generic):
             spec, dim, (weights, revision, folder), Pooling(spec.name, pooling, layer),
             batch_size=batch_size, device=device, dtype=dtype, normalize=normalize, adapter=adapter,
         )  # fmt: skip
+        self._folder, self._adapter = path, adapter
         self._tokens = Tokens(spec.name, read_tokenizer(path), self.network, max_tokens)
         self._require_dim()
+
+    def as_sentence_transformer(self) -> Any:
+        """The same model as a ``sentence_transformers.SentenceTransformer``, for export; needs that library.
+
+        Raises:
+            UsageError: an option asks for what that library's own layers cannot do.
+        """
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+        kind = _POOLING_THERE.get(self._pooling.kind)
+        if kind is None or self._pooling.layer is not None or self._adapter is not None:
+            raise anybind.UsageError(
+                "an option of this encoder cannot be exported", where=f"encoder {self.spec.name}",
+                got=f"pooling {self._pooling.kind}, layer {self._pooling.layer}, adapter {self._adapter}",
+                expected="pooling mean, cls or last, and no layer or adapter",
+            )  # fmt: skip
+        with quiet_transformers(), torch.random.fork_rng(devices=[]):
+            network = Transformer(str(self._folder), max_seq_length=self._tokens.limit)
+        layers: list[torch.nn.Module] = [network, Pooling(self.spec.dim, kind)]
+        return SentenceTransformer(modules=[*layers, Normalize()] if self._normalize else layers, device="cpu")
 
     def check(self, samples: Sequence[Any]) -> None:
         """Every sample is a str."""

@@ -1,0 +1,128 @@
+"""From scores to what a gallery of any size gives.
+
+Everything follows from one number per query: p, the chance that a wrong item scores above the right one. In a
+gallery of N items the rank is 1 + Binomial(N - 1, p), so ::
+
+    E[1 / rank] = (1 - (1 - p)^N) / (N p)          P(rank <= k) = P(Binomial(N - 1, p) < k)
+
+Ranks among more items than were scored are reached by the tail of the wrong items' scores, ``ScoreTail``: within
+what was seen it is their empirical distribution, beyond that a normal one that goes on at the same slope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+_POINTS = 65
+_SMALLEST = 1e-15
+
+
+def mean_reciprocal_rank(beaten: torch.Tensor, gallery: int) -> float:
+    """Expected mean reciprocal rank.
+
+    Args:
+        beaten: (n,) chances in [0, 1] that a wrong item scores above the right one, one per query.
+        gallery: Items in the gallery, the right one among them; at least 1.
+    """
+    p = _clamped(beaten)
+    return float((-torch.expm1(gallery * torch.log1p(-p)) / (gallery * p)).mean())
+
+
+def recall_at(beaten: torch.Tensor, gallery: int, k: int) -> float:
+    """Expected share of queries whose right item has rank k or better; args as ``mean_reciprocal_rank``."""
+    if k >= gallery:
+        return 1.0
+    p, count = _clamped(beaten), torch.arange(k, dtype=torch.float64)
+    others = torch.tensor(float(gallery - 1), dtype=torch.float64)
+    choose = torch.lgamma(others + 1) - torch.lgamma(count + 1) - torch.lgamma(others - count + 1)
+    log_mass = choose + count * p.log()[:, None] + (others - count) * torch.log1p(-p)[:, None]
+    return float(log_mass.exp().sum(1).clamp(0, 1).mean())
+
+
+@dataclass(frozen=True)
+class ScoreTail:
+    """How wrong items' standardised scores are distributed: what a normal deviate corresponds to.
+
+    Attributes:
+        deviates: Normal deviates, ascending.
+        scores: The scores at the same quantiles, ascending.
+    """
+
+    deviates: tuple[float, ...]
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, wrong: torch.Tensor) -> ScoreTail:
+        """The distribution of (n,) scores, n at least 2."""
+        ordered = wrong.to(torch.float64).flatten().sort().values
+        n = len(ordered)
+        reach = float(torch.special.ndtri(torch.tensor(1 - 2.5 / (n + 5), dtype=torch.float64)))
+        deviates = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
+        place = (torch.special.ndtr(deviates) * n - 0.5).clamp(0, n - 1)
+        below = place.floor().long().clamp(max=n - 2)
+        scores = torch.lerp(ordered[below], ordered[below + 1], place - below)
+        return cls(tuple(deviates.tolist()), tuple(scores.tolist()))
+
+    def beaten(self, scores: torch.Tensor) -> torch.Tensor:
+        """(n,) chances that a wrong item scores above each of (n,) scores."""
+        known, deviates = (torch.tensor(part, dtype=torch.float64) for part in (self.scores, self.deviates))
+        # wide segments: the slope beyond the ends must not hang on the two most extreme scores
+        edge = _POINTS // 8
+        place = torch.searchsorted(known, scores.to(torch.float64)).clamp(1, len(known) - 1)
+        low, high = place - 1, place
+        low = torch.where(scores > known[-1], len(known) - 1 - edge, low)
+        high = torch.where(scores > known[-1], len(known) - 1, high)
+        low, high = torch.where(scores < known[0], 0, low), torch.where(scores < known[0], edge, high)
+        step = (known[high] - known[low]).clamp(min=1e-12)
+        outside = (scores > known[-1]) | (scores < known[0])
+        share = (scores - known[high]) / step
+        share = torch.where(outside, share, share.clamp(-1, 0))
+        return torch.special.ndtr(-(deviates[high] + share * (deviates[high] - deviates[low])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"deviates": [round(d, 6) for d in self.deviates], "scores": [round(s, 6) for s in self.scores]}
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Sequence[float]]) -> ScoreTail:
+        """Back from ``to_dict``."""
+        return cls(tuple(known["deviates"]), tuple(known["scores"]))
+
+
+def standardised(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of right and of wrong items in standard deviations of their query's wrong items.
+
+    Args:
+        scores: (n, m) with m >= n: the right item of query i is in column i; m at least 3.
+
+    Returns:
+        (n,) of the right items and (n * (m - 1),) of the wrong ones.
+    """
+    table = scores.to(torch.float64)
+    n, m = table.shape
+    right = torch.arange(n)
+    wrong = torch.ones(n, m, dtype=torch.bool)
+    wrong[right, right] = False
+    others = table[wrong].reshape(n, m - 1)
+    mean, deviation = others.mean(1, keepdim=True), others.std(1, keepdim=True).clamp(min=1e-12)
+    return (table[right, right] - mean[:, 0]) / deviation[:, 0], ((others - mean) / deviation).flatten()
+
+
+def quantiles(values: torch.Tensor, count: int = 33) -> tuple[float, ...]:
+    """The values at (2 i + 1) / (2 count): so many equally likely ones that stand for all."""
+    at = (2 * torch.arange(count, dtype=torch.float64) + 1) / (2 * count)
+    return tuple(torch.quantile(values.to(torch.float64), at).tolist())
+
+
+def increasing(values: Sequence[float]) -> bool:
+    """Whether no value is below the one before it."""
+    return all(a <= b for a, b in pairwise(values))
+
+
+def _clamped(beaten: torch.Tensor) -> torch.Tensor:
+    return beaten.to(torch.float64).clamp(_SMALLEST, 1 - _SMALLEST)

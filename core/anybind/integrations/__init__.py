@@ -1,0 +1,1 @@
+"""Binders in other people's formats: mteb, sentence-transformers, faiss and ONNX. Each needs its extra."""
