@@ -22,7 +22,7 @@ $(VENV)/ready: $(MANIFESTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[audio,image,parquet,video]" $(PLUGINS:%=-e ./%)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[audio,faiss,image,mteb,onnx,parquet,sentence-transformers,video]" $(PLUGINS:%=-e ./%)
 	@touch $@
 
 demo: setup

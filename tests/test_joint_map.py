@@ -62,6 +62,16 @@ def test_the_inner_product_is_score(fitted: Any, method: str, options: dict[str,
     torch.testing.assert_close(back.left(rows["c"]) @ back.right(rows["a"]).T, expected.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["relative", "pivot", "ridge-chain"])
+def test_a_pair_that_is_compared_in_two_places(method: str) -> None:
+    rows, asked = views_of(120, 1), views_of(20, 2)
+    binder = anybind.fit({"d1": {s: rows[s] for s in "ab"}}, method=method, targets=[("a", "b")])
+    product = inner_product(binder, "a", "b")
+    expected = binder.score("a", asked["a"], "b", asked["b"])
+    assert product.left(asked["a"]).shape[1] > max(rows[s].shape[1] for s in "ab")
+    torch.testing.assert_close(product.left(asked["a"]) @ product.right(asked["b"]).T, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_an_average_stays_an_average(fitted: Any) -> None:
     """Else the cases above would have shown nothing of several methods side by side."""
     several = fitted("auto", features="identity", tolerance=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from anybind.store.filling import check_vectors
 if TYPE_CHECKING:
     from anybind.protocols import Encoder, Modality
     from anybind.registry import Registry
+
+# As an artifact names what an encoder came from; nothing else may get into a line that people copy.
+_DISTRIBUTION = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) (?P<version>[\w.+!-]+)", re.ASCII)
 
 
 def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
@@ -34,7 +38,8 @@ def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
     except UnknownNameError as error:
         raise PluginError(
             "the encoder this binder was fitted with is not installed", where=where, got=error.what,
-            expected=f"{info.encoder} {info.revision}, from {info.distribution}", hint=error.hint,
+            expected=f"{info.encoder} {info.revision}, from {info.distribution}",
+            hint=_how_to_install(info, registry, error.hint),
         ) from error  # fmt: skip
     revision, dim = info.options.get("revision", spec.revision), spec.dim_for(info.options)
     if (revision, dim) != (info.revision, info.dim):
@@ -46,6 +51,15 @@ def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
         )  # fmt: skip
     encoder: Encoder = registry.build_encoder(info.encoder, **info.options)
     return encoder
+
+
+def _how_to_install(info: SpaceInfo, registry: Registry, hint: object) -> object:
+    """What the catalogue says of an encoder; for one it does not know, the distribution that the artifact names."""
+    named = _DISTRIBUTION.fullmatch(info.distribution or "")
+    if named is None or info.encoder in registry.catalogue.section("encoder"):
+        return hint
+    line = f'if you trust its makers: pip install "{named["name"]}=={named["version"]}"'
+    return f"{line}; {hint}" if hint else line
 
 
 def encode_inputs(

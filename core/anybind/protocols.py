@@ -40,7 +40,11 @@ class Modality(Protocol):
 
 
 class Encoder(Protocol):
-    """A frozen map from samples of one modality to vectors. Weights load in the constructor."""
+    """A frozen map from samples of one modality to vectors. Weights load in the constructor.
+
+    An encoder of texts may also have ``as_sentence_transformer()``, which gives the same model as a
+    ``sentence_transformers.SentenceTransformer``; ``anybind export`` asks for it.
+    """
 
     spec: EncoderSpec
 

@@ -64,6 +64,16 @@ def test_vectors_far_off_and_tiny_ones(fitted: Any, tmp_path: Path) -> None:
         torch.testing.assert_close(found, binder.embed("a", odd), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["nystroem", "laplacian"])
+def test_rows_that_are_landmarks(fitted: Any, name: str, tmp_path: Path) -> None:
+    """Their distance is zero, or a little below it by rounding."""
+    method, options = FITS[name]
+    binder = fitted(method, **options)
+    rows = binder.tensors()["input/a/landmarks"]
+    found = run(export_onnx(binder, "a", tmp_path / "a.onnx"), rows)
+    torch.testing.assert_close(found, binder.embed("a", rows), rtol=1e-3, atol=1e-4)
+
+
 def test_raw_vectors_that_are_not_normalised(tmp_path: Path) -> None:
     rows = {space: view + 1000 for space, view in views_of(200, 1).items()}
     data = {"d1": {s: rows[s][:100] for s in "ab"}, "d2": {s: rows[s][100:] for s in "bc"}}

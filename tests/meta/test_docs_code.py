@@ -3,7 +3,8 @@
 Each page runs in an empty folder, top to bottom:
 
 - ``python`` is executed; the blocks of a page share their names. ``text output`` below is what it printed, with
-  ``…`` for what is left out of a line.
+  ``…`` for what is left out of a line. ``python needs x y`` is executed where the modules x and y are installed;
+  where they are not, it must be Python.
 - A block whose first line is a comment with a path, ``# graph.yaml``, is written to that file; a Python file
   is not executed then.
 - ``yaml`` is a graph that must be valid. ``yaml part`` is laid over the page's first graph. ``yaml wrong``
@@ -15,6 +16,7 @@ Each page runs in an empty folder, top to bottom:
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -87,9 +89,13 @@ class Reader:
             handler(block)
 
     def _python(self, block: Block) -> None:
+        code = compile(block.text, block.place, "exec")
+        needed = block.flag.removeprefix("needs ").split()
+        if any(importlib.util.find_spec(module) is None for module in needed):
+            return
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(block.text, block.place, "exec"), self.names)
+            exec(code, self.names)
         self.said = printed.getvalue()
 
     def _text(self, block: Block) -> None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": "Measure a binder on the graph's test pairs.",
     "encode": "Turn texts or files into vectors of the joint space.",
     "search": "Find the items of one space that fit a query from another.",
+    "export": "Write a space of a binder for ONNX, faiss or sentence-transformers.",
     "push": "Upload a saved binder to the Hugging Face Hub.",
     "pull": "Fetch a binder from the Hugging Face Hub, and check it.",
     "refit": "Make a published binder again from its own graph, and compare.",

@@ -69,7 +69,7 @@ def search(
 
     binder = Binder.from_pretrained(artifact, registry=graph.registry)
     start, goal = binder.space_of(start), binder.space_of(goal)
-    _check_encoder(graph, binder, goal)
+    check_encoder(graph, binder, goal)
     chosen = first_seed(graph, seed)
     ids, vectors = gallery(graph, open_store(graph, store_path), goal, dataset=dataset, seed=chosen)
     raw = binder.encode_raw(as_sources([query], binder.spaces[start], graph.registry), space=start)
@@ -114,7 +114,7 @@ def _opened(graph: Graph, dataset: str | None, seed: int) -> Dataset:
     return graph.open(graph.declaration.datasets[dataset], seed, dataset)
 
 
-def _check_encoder(graph: Graph, binder: Binder, space: str) -> None:
+def check_encoder(graph: Graph, binder: Binder, space: str) -> None:
     """The stored vectors must come from the encoder that the binder was fitted with."""
     ours = binder.spaces[space]
     theirs = graph.spaces.get(space)

@@ -1,1 +1,1 @@
-"""What retrieval to expect for a pair of spaces, known before anybody has a true pair."""
+"""What retrieval to expect for a pair of spaces, before anybody has a true pair of them."""

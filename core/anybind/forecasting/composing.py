@@ -42,7 +42,8 @@ class PivotRows:
         covariance = self.covariance.to(torch.float64)
         level = covariance.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
         ridged = covariance + PIVOT_RIDGE * level * torch.eye(len(covariance), dtype=torch.float64)
-        return _centred(self.before) @ torch.linalg.solve(ridged, _centred(self.after).T)
+        whitened: torch.Tensor = torch.linalg.solve(ridged, _centred(self.after).T)
+        return _centred(self.before) @ whitened
 
 
 def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> float:

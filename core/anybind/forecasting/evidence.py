@@ -12,7 +12,7 @@ import torch
 from anybind.forecasting.composing import composed_separation
 from anybind.forecasting.held_out import HeldOutFold, Pair, Route
 from anybind.forecasting.identification import open_separation
-from anybind.forecasting.ranks import ScoreTail, standardised
+from anybind.forecasting.ranks import OwnRanks, ScoreTail, beaten_share, standardised
 
 _KEPT_WRONG = 20000  # wrong scores per fold and direction that go into the tail
 
@@ -23,11 +23,13 @@ class HopEvidence:
 
     Attributes:
         right: (n,) standardised scores of right pairs, both directions.
+        shares: (n,) shares of a query's own wrong items that score above the right one.
         wrong: Standardised scores of wrong pairs.
         pairs: How many pairs were held out in all.
     """
 
     right: torch.Tensor
+    shares: torch.Tensor
     wrong: torch.Tensor
     pairs: int
 
@@ -91,9 +93,9 @@ def gather(folds: Iterable[HeldOutFold], routes: Sequence[Route]) -> Evidence:
     return found
 
 
-def tail_of(wrong: torch.Tensor) -> ScoreTail:
-    """The distribution of wrong scores."""
-    return ScoreTail.of(wrong)
+def own_ranks(hop: HopEvidence) -> OwnRanks:
+    """How a hop's queries' own ranks differ from those that all queries' wrong items give."""
+    return OwnRanks.of(ScoreTail.of(hop.wrong).deviates_of(hop.right), hop.shares)
 
 
 def _hop(fold: HeldOutFold, hop: Pair) -> list[HopEvidence]:
@@ -102,7 +104,8 @@ def _hop(fold: HeldOutFold, hop: Pair) -> list[HopEvidence]:
         return []
     parts = [standardised(table) for table in (found.forward, found.backward)]
     right, wrong = (torch.cat([part[side] for part in parts]) for side in (0, 1))
-    return [HopEvidence(right, _thinned(wrong), len(found.forward))]
+    shares = torch.cat([beaten_share(table) for table in (found.forward, found.backward)])
+    return [HopEvidence(right, shares, _thinned(wrong), len(found.forward))]
 
 
 def _bridge(fold: HeldOutFold, route: Route) -> list[tuple[float, float, torch.Tensor]]:
@@ -118,8 +121,8 @@ def _bridge(fold: HeldOutFold, route: Route) -> list[tuple[float, float, torch.T
 
 
 def _pooled(parts: Sequence[HopEvidence]) -> HopEvidence:
-    right, wrong = torch.cat([part.right for part in parts]), torch.cat([part.wrong for part in parts])
-    return HopEvidence(right, wrong, sum(part.pairs for part in parts))
+    right, shares, wrong = (torch.cat([getattr(part, what) for part in parts]) for what in ("right", "shares", "wrong"))
+    return HopEvidence(right, shares, wrong, sum(part.pairs for part in parts))
 
 
 def _averaged(parts: Sequence[tuple[float, float, torch.Tensor]]) -> BridgeEvidence:

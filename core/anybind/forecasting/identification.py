@@ -13,6 +13,7 @@ every value between is reached. Per canonical direction of two spaces that is rh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 import torch
 
@@ -58,7 +59,7 @@ def open_separation(scores: torch.Tensor, before: torch.Tensor, after: torch.Ten
     table = doubly_standardised(scores)
     left = _unexplained(table, before)
     both = _unexplained(left.T, after).T
-    return float(torch.linalg.matrix_norm(both, ord="nuc")) / (table.shape[0] * table.shape[1]) ** 0.5
+    return float(torch.linalg.matrix_norm(both, ord="nuc")) / sqrt(table.shape[0] * table.shape[1])
 
 
 def _unexplained(table: torch.Tensor, rows: torch.Tensor, ridges: Sequence[float] = _RIDGES) -> torch.Tensor:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -70,6 +69,11 @@ class ScoreTail:
 
     def beaten(self, scores: torch.Tensor) -> torch.Tensor:
         """(n,) chances that a wrong item scores above each of (n,) scores."""
+        chances: torch.Tensor = torch.special.ndtr(-self.deviates_of(scores))
+        return chances
+
+    def deviates_of(self, scores: torch.Tensor) -> torch.Tensor:
+        """(n,) normal deviates that are exceeded as often as (n,) scores."""
         known, deviates = (torch.tensor(part, dtype=torch.float64) for part in (self.scores, self.deviates))
         # wide segments: the slope beyond the ends must not hang on the two most extreme scores
         edge = _POINTS // 8
@@ -82,7 +86,8 @@ class ScoreTail:
         outside = (scores > known[-1]) | (scores < known[0])
         share = (scores - known[high]) / step
         share = torch.where(outside, share, share.clamp(-1, 0))
-        return torch.special.ndtr(-(deviates[high] + share * (deviates[high] - deviates[low])))
+        exceeded: torch.Tensor = deviates[high] + share * (deviates[high] - deviates[low])
+        return exceeded
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -113,15 +118,69 @@ def standardised(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (table[right, right] - mean[:, 0]) / deviation[:, 0], ((others - mean) / deviation).flatten()
 
 
-def quantiles(values: torch.Tensor, count: int = 33) -> tuple[float, ...]:
+def beaten_share(scores: torch.Tensor) -> torch.Tensor:
+    """(n,) share of a query's own wrong items that score above the right one, ties half; args as ``standardised``.
+
+    Where none does, half an item is assumed to.
+    """
+    table = scores.to(torch.float64)
+    right = table.diagonal()[:, None]
+    above = (table > right).sum(1) + ((table == right).sum(1) - 1) / 2
+    return above.clamp(min=0.5) / (table.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class OwnRanks:
+    """By how much a query's own wrong items are easier to beat than all queries' together.
+
+    Queries differ in how their wrong items' scores are distributed, and ranks depend on a query's own.
+
+    Attributes:
+        gains: What is added to the normal deviate that ``ScoreTail`` gives, at each of ``GRID``.
+    """
+
+    gains: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pooled: torch.Tensor, shares: torch.Tensor) -> OwnRanks:
+        """The map that turns the distribution of one into the other's.
+
+        Args:
+            pooled: (n,) deviates of right scores among all wrong ones.
+            shares: (n,) shares of their own query's wrong items that score above them.
+        """
+        own = -torch.special.ndtri(shares.clamp(_SMALLEST, 1 - _SMALLEST))
+        at, goal = (torch.tensor(quantiles(values), dtype=torch.float64) for values in (pooled, own))
+        # an item that nothing beats says only that its deviate is no less: there the pooled tail knows more
+        goal = torch.maximum(goal, torch.minimum(at, goal.max() + (at - at[goal.argmax()]).clamp(min=0)))
+        return cls(tuple(_interpolated(GRID, at, goal - at).tolist()))
+
+    @classmethod
+    def mean(cls, several: Sequence[OwnRanks]) -> OwnRanks:
+        """Their mean, gain by gain."""
+        return cls(tuple(sum(values) / len(values) for values in zip(*(each.gains for each in several), strict=True)))
+
+    def applied(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(n,) deviates among a query's own wrong items, from those among all; never in another order."""
+        gains = _interpolated(pooled, GRID, torch.tensor(self.gains, dtype=torch.float64))
+        return torch.cummax((pooled + gains).sort().values, 0).values
+
+
+GRID = torch.linspace(-3, 6, 37, dtype=torch.float64)
+
+
+def _interpolated(at: torch.Tensor, known: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Piecewise linear through ascending points, constant beyond them."""
+    high = torch.searchsorted(known, at).clamp(1, len(known) - 1)
+    step = (known[high] - known[high - 1]).clamp(min=1e-12)
+    share = ((at - known[high - 1]) / step).clamp(0, 1)
+    return torch.lerp(values[high - 1], values[high], share)
+
+
+def quantiles(values: torch.Tensor, count: int = 129) -> tuple[float, ...]:
     """The values at (2 i + 1) / (2 count): so many equally likely ones that stand for all."""
     at = (2 * torch.arange(count, dtype=torch.float64) + 1) / (2 * count)
     return tuple(torch.quantile(values.to(torch.float64), at).tolist())
-
-
-def increasing(values: Sequence[float]) -> bool:
-    """Whether no value is below the one before it."""
-    return all(a <= b for a, b in pairwise(values))
 
 
 def _clamped(beaten: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from anybind.integrations.common import imported
 from anybind.joint_map import joint_steps
 from anybind.provenance import combined_licence
 from anybind.report.markdown import inline
-from anybind.steps import Gelu, Linear, Shift, UnitLength
+from anybind.steps import Gelu, Linear, Shift, Steps, UnitLength
 from anybind.version import installed_version
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def export_sentence_transformer(binder: Binder, space: str, folder: str | Path) 
     """
     folder = Path(folder)
     library = imported("sentence_transformers", _EXTRA)
-    layers = _Layers(binder.spaces[space].dim if space in binder.spaces else 0).along(joint_steps(binder, space))
+    steps = joint_steps(binder, space)
+    layers = _Layers(binder.spaces[space].dim).along(steps)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError("the folder is in use", got=folder, expected="an empty folder, or a new one")
     expected = binder.embed(space, binder.encode_raw(_PROBES, space=space))
@@ -130,7 +131,7 @@ class _Layers:
     matrix: torch.Tensor | None = None
     bias: torch.Tensor | None = None
 
-    def along(self, steps: Any) -> list[nn.Module]:
+    def along(self, steps: Steps) -> list[nn.Module]:
         """The layers of a map."""
         for step in steps:
             self.add(step)
@@ -156,7 +157,8 @@ class _Layers:
     @add.register
     def _(self, step: UnitLength) -> None:
         self._write(None)
-        self.modules.append(_library().Normalize())
+        if not self._ends_at_unit_length():
+            self.modules.append(_library().Normalize())
 
     @add.register
     def _(self, step: Gelu) -> None:
@@ -164,8 +166,7 @@ class _Layers:
 
     @add.register
     def _(self, step: NystroemMap) -> None:
-        unit = bool(self.modules) and isinstance(self.modules[-1], _library().Normalize)
-        if step.kernel != "gaussian" or not unit or self.matrix is not None or self.bias is not None:
+        if step.kernel != "gaussian" or not self._ends_at_unit_length():
             raise _untellable(step)
         landmarks = step.landmarks.to(torch.float64)
         self.matrix = 2 * step.gamma * landmarks.T
@@ -173,6 +174,10 @@ class _Layers:
         self._write(nn.ELU())
         self.matrix = step.root.to(torch.float64)
         self.bias = self.matrix.sum(0)  # the 1 that elu takes off
+
+    def _ends_at_unit_length(self) -> bool:
+        pending = self.matrix is not None or self.bias is not None
+        return not pending and bool(self.modules) and isinstance(self.modules[-1], _library().Normalize)
 
     def _write(self, activation: nn.Module | None) -> None:
         """The pending map as a layer, if it is not the identity."""

@@ -55,11 +55,11 @@ class _Model:
         """The model with what the options add to it: the prompt, fewer numbers, length 1. For export."""
         layers: list[torch.nn.Module] = list(self._model)
         if self._model.truncate_dim is not None:
-            layers.append(_first_numbers(int(self._model.get_embedding_dimension()), self._model.truncate_dim))
+            layers.append(_first_numbers(layers, self._model.truncate_dim))
         if self._options["normalize_embeddings"]:
             layers.append(Normalize())
         name, prompt = self._options["prompt_name"], self._options["prompt"]
-        prompts = self._model.prompts if prompt is None else {"anybind": prompt}
+        prompts: dict[str, Any] = self._model.prompts if prompt is None else {"anybind": prompt}
         default = (name or self._model.default_prompt_name) if prompt is None else "anybind"
         return SentenceTransformer(modules=layers, prompts=prompts, default_prompt_name=default, device="cpu")
 
@@ -194,8 +194,9 @@ class Query(Published):
         )  # fmt: skip
 
 
-def _first_numbers(dim: int, kept: int) -> Dense:
-    """The first ``kept`` of ``dim`` numbers."""
+def _first_numbers(layers: Sequence[Any], kept: int) -> Dense:
+    """A layer that keeps the first numbers of what others give."""
+    dim = next(each.get_embedding_dimension() for each in reversed(layers) if hasattr(each, "get_embedding_dimension"))
     return Dense(dim, kept, bias=False, activation_function=None, init_weight=torch.eye(dim)[:kept].clone())
 
 

@@ -1,0 +1,219 @@
+"""Forecasts: what retrieval to expect between two spaces, from held-out rows of the data sets that exist.
+
+``forecast_basis`` looks at a fitted method and its data once; what it returns is small and plain, and tells the
+forecast for any pair and any size of gallery later, without data. Two ranges are given, never to be mixed up: the
+*identification range*, which assumes nothing about what joins two spaces that no row holds together, and is usually
+wide; and the 90 % *predictive interval* around the centre, under the model of ``anybind.forecasting.calibration``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from anybind.errors import NoPathError, UsageError
+from anybind.fit_data import FitData
+from anybind.forecasting.calibration import Expected, expected_bridged, expected_direct
+from anybind.forecasting.evidence import Evidence, HopEvidence, gather, own_ranks
+from anybind.forecasting.held_out import Pair, Route, held_out_folds
+from anybind.forecasting.ranks import OwnRanks, ScoreTail, mean_reciprocal_rank, quantiles, recall_at
+from anybind.retrieval_metrics import chance_metrics
+
+DIRECT = "held-out pairs of these two spaces; items to come are like those of the data sets"
+BRIDGED = (
+    "what joins the two spaces is what the pivots show, up to the noise of their vectors; how noisy these are follows "
+    "from synthetic worlds; items to come are like those of the data sets"
+)
+KS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What to expect of retrieval between two spaces, as a mean of both directions; fractions of 1.
+
+    Attributes:
+        pair: The spaces.
+        gallery: Items in the gallery, the right one among them.
+        mrr: Mean reciprocal rank, the centre of its interval's model.
+        recall: k -> share of queries whose right item has rank k or better.
+        mrr_interval: 90 % predictive interval under the stated model.
+        identification: Range of the MRR that the data sets allow when nothing is assumed of what joins the two.
+        chance: MRR of a random order.
+        path: The spaces that join the two, themselves included.
+        direct: Whether rows hold both spaces, so that nothing but sampling is uncertain.
+        assumptions: What the centre and its interval rest on.
+    """
+
+    pair: Pair
+    gallery: int
+    mrr: float
+    recall: Mapping[int, float]
+    mrr_interval: tuple[float, float]
+    identification: tuple[float, float]
+    chance: float
+    path: Route
+    direct: bool
+    assumptions: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; recall keys are strings."""
+        known = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return known | {"recall": {str(k): share for k, share in self.recall.items()}}
+
+
+@dataclass(frozen=True)
+class PairBasis:
+    """All that forecasts of one pair are calculated from; a few hundred numbers.
+
+    Attributes:
+        pair, path, direct: As of ``Forecast``.
+        expected: Of right pairs' standardised scores.
+        open: The range of their mean when nothing is assumed.
+        shape: Equally likely values of (score - mean) / spread of right pairs, ascending.
+        tail: Of wrong pairs' standardised scores.
+        own: From ranks among all queries' wrong items to those among a query's own.
+    """
+
+    pair: Pair
+    path: Route
+    direct: bool
+    expected: Expected
+    open: tuple[float, float]
+    shape: tuple[float, ...]
+    tail: ScoreTail
+    own: OwnRanks
+
+    def forecast(self, gallery: int, ks: Sequence[int] = KS) -> Forecast:
+        """For a gallery of so many items; raises UsageError unless it is a whole number of at least 2."""
+        if isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 2:
+            raise UsageError("a gallery has a whole number of items", got=repr(gallery), expected="2 or more")
+        low, centre, high = (
+            mean_reciprocal_rank(self._beaten(at), gallery)
+            for at in (self.expected.interval[0], self.expected.separation, self.expected.interval[1])
+        )
+        widest = tuple(mean_reciprocal_rank(self._beaten(at), gallery) for at in self.open)
+        beaten = self._beaten(self.expected.separation)
+        return Forecast(
+            pair=self.pair, gallery=gallery, mrr=centre,
+            recall={k: recall_at(beaten, gallery, k) for k in ks},
+            mrr_interval=(low, high),
+            identification=(low, high) if self.direct else (min(low, widest[0]), max(high, widest[1])),
+            chance=chance_metrics(gallery, ks).mrr,
+            path=self.path, direct=self.direct, assumptions=DIRECT if self.direct else BRIDGED,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "pair": list(self.pair), "path": list(self.path), "direct": self.direct, "open": list(self.open),
+            "expected": asdict(self.expected), "shape": [round(x, 6) for x in self.shape], "tail": self.tail.to_dict(),
+            "own": [round(x, 6) for x in self.own.gains],
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> PairBasis:
+        """Back from ``to_dict``."""
+        (a, b), (low, high) = known["pair"], known["open"]
+        tail, own = ScoreTail.from_dict(known["tail"]), OwnRanks(tuple(known["own"]))
+        expected, path, shape = Expected(**known["expected"]), tuple(known["path"]), tuple(known["shape"])
+        return cls((a, b), path, known["direct"], expected, (low, high), shape, tail, own)
+
+    def _beaten(self, separation: float) -> torch.Tensor:
+        """Chances that a wrong item scores above the right one, with right scores around a mean."""
+        shape = torch.tensor(self.shape, dtype=torch.float64)
+        pooled = self.tail.deviates_of(separation + self.expected.spread * shape)
+        beaten: torch.Tensor = torch.special.ndtr(-self.own.applied(pooled))
+        return beaten
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What forecasts are calculated from, for every pair that held-out rows say anything about."""
+
+    pairs: Mapping[Pair, PairBasis]
+
+    def forecast(self, a: str, b: str, gallery: int, ks: Sequence[int] = KS) -> Forecast:
+        """What to expect between two spaces, whichever is named first.
+
+        Raises:
+            NoPathError: no basis was calculated for the pair.
+            UsageError: the gallery is no whole number of at least 2.
+        """
+        found = self.pairs.get((a, b)) or self.pairs.get((b, a))
+        if found is None:
+            raise NoPathError(
+                "there is no forecast for this pair of spaces", where=f"{a!r} and {b!r}",
+                expected=", ".join(f"{x} - {y}" for x, y in self.pairs) or "none: too few rows were held out",
+                hint="fit with this pair among the targets, and with 20 or more pairs on every hop",
+            )  # fmt: skip
+        return found.forecast(gallery, ks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, some kilobytes per pair."""
+        return {"pairs": [basis.to_dict() for basis in self.pairs.values()]}
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Basis:
+        """Back from ``to_dict``."""
+        pairs = [PairBasis.from_dict(each) for each in known["pairs"]]
+        return cls({basis.pair: basis for basis in pairs})
+
+
+def forecast_basis(
+    method: Any, data: FitData, pairs: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]], *, seed: int = 0
+) -> Basis:
+    """Look at a fitted method's held-out rows; never at rows of a pair that no data set holds together.
+
+    Args:
+        method: Fitted.
+        data: What it was fitted on. Its samples' rows are held out.
+        pairs: Of spaces, to forecast.
+        routes: Pair -> the routes that join it; a route of two spaces is direct.
+        seed: The fit's.
+
+    Returns:
+        A basis without those pairs whose hops have too few held-out rows.
+
+    Raises:
+        SelectionError: too few paired rows can be held out at all.
+
+    Cost: up to five more fits of the method, each with the options it has chosen (a trained method trains again).
+    """
+    wanted = {pair: [tuple(route) for route in routes[pair]] for pair in pairs}
+    direct = {pair: [route for route in several if len(route) == 2] or several for pair, several in wanted.items()}
+    folds = held_out_folds(method, data, pairs, routes, seed)
+    evidence = gather(folds, [route for several in direct.values() for route in several])
+    found = {pair: _best(pair, several, evidence) for pair, several in direct.items()}
+    return Basis({pair: basis for pair, basis in found.items() if basis is not None})
+
+
+def _best(pair: Pair, routes: Sequence[Route], evidence: Evidence) -> PairBasis | None:
+    """By the route that promises most at the low end: every other one is a less complete reading of the same truth."""
+    known = [basis for route in routes if (basis := pair_basis(pair, route, evidence)) is not None]
+    return max(known, key=lambda basis: basis.expected.interval[0], default=None)
+
+
+def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None:
+    """By one route; None where the evidence lacks one of its hops."""
+    hops = [evidence.of_hop(a, b) for a, b in pairwise(route)]
+    present = [hop for hop in hops if hop is not None]
+    if len(present) < len(hops):
+        return None
+    shape, own = _shape(present), OwnRanks.mean([own_ranks(hop) for hop in present])
+    if len(present) == 1:
+        expected = expected_direct(present[0])
+        return PairBasis(pair, route, True, expected, expected.interval, shape, ScoreTail.of(present[0].wrong), own)
+    if route not in evidence.bridges:
+        return None
+    bridge = evidence.bridges[route]
+    expected = expected_bridged(bridge, present)
+    least, most = bridge.composed - bridge.reach, bridge.composed + bridge.reach
+    return PairBasis(pair, route, False, expected, (least, most), shape, ScoreTail.of(bridge.wrong), own)
+
+
+def _shape(hops: Sequence[HopEvidence]) -> tuple[float, ...]:
+    return quantiles(torch.cat([(hop.right - hop.right.mean()) / hop.right.std().clamp(min=1e-12) for hop in hops]))
