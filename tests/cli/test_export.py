@@ -1,6 +1,7 @@
 """``anybind export`` with a saved binder."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -53,6 +54,15 @@ def test_faiss(query, finished_run, artifact, tmp_path, anybind):
         assert best == json.loads(search.stdout)["hits"][0]["id"]
 
 
+def test_items_of_another_graph_are_refused(artifact, write_graph, tmp_path, anybind):
+    pytest.importorskip("faiss")
+    other = write_graph(tmp_path / "graph", lambda text: text.replace("text_ja", "text_de"))
+    result = anybind("export", artifact, "--to", "faiss", "--space", "text_ja", "--out", tmp_path / "x", "-g", other)
+    assert result.code == 2
+    assert "another encoder than the binder" in result.stderr
+    assert not (tmp_path / "x").exists()
+
+
 def test_sentence_transformers_needs_an_encoder_of_its_kind(artifact, tmp_path, anybind):
     pytest.importorskip("sentence_transformers")
     result = anybind("export", artifact, "--to", "sentence-transformers", "--space", "text_en", "--out", tmp_path / "m")
@@ -80,7 +90,7 @@ def test_what_is_asked_wrong(arguments, code, told, artifact, tmp_path, anybind)
 
 
 def test_a_library_that_is_missing_is_told_with_its_extra(artifact, tmp_path, anybind, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     result = anybind("export", artifact, "--to", "onnx", "--space", "text_en", "--out", tmp_path / "x.onnx")
     assert result.code == 1
     assert 'pip install "anybind[onnx]"' in result.stderr

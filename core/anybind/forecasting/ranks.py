@@ -19,6 +19,7 @@ import torch
 
 _POINTS = 65
 _SMALLEST = 1e-15
+_FEWEST = 1e-9  # share of wrong items above or below the right one
 
 
 def mean_reciprocal_rank(beaten: torch.Tensor, gallery: int) -> float:
@@ -121,12 +122,13 @@ def standardised(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def beaten_share(scores: torch.Tensor) -> torch.Tensor:
     """(n,) share of a query's own wrong items that score above the right one, ties half; args as ``standardised``.
 
-    Where none does, half an item is assumed to.
+    Where none or all do, half an item is assumed to do otherwise.
     """
     table = scores.to(torch.float64)
     right = table.diagonal()[:, None]
     above = (table > right).sum(1) + ((table == right).sum(1) - 1) / 2
-    return above.clamp(min=0.5) / (table.shape[1] - 1)
+    others = table.shape[1] - 1
+    return above.clamp(0.5, others - 0.5) / others
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class OwnRanks:
             pooled: (n,) deviates of right scores among all wrong ones.
             shares: (n,) shares of their own query's wrong items that score above them.
         """
-        own = -torch.special.ndtri(shares.clamp(_SMALLEST, 1 - _SMALLEST))
+        own = -torch.special.ndtri(shares.clamp(_FEWEST, 1 - _FEWEST))
         at, goal = (torch.tensor(quantiles(values), dtype=torch.float64) for values in (pooled, own))
         # an item that nothing beats says only that its deviate is no less: there the pooled tail knows more
         goal = torch.maximum(goal, torch.minimum(at, goal.max() + (at - at[goal.argmax()]).clamp(min=0)))
