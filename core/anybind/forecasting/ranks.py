@@ -126,7 +126,7 @@ def beaten_share(scores: torch.Tensor) -> torch.Tensor:
     """
     table = scores.to(torch.float64)
     right = table.diagonal()[:, None]
-    above = (table > right).sum(1) + ((table == right).sum(1) - 1) / 2
+    above = ((table > right).sum(1) + (table >= right).sum(1) - 1).to(torch.float64) / 2
     others = table.shape[1] - 1
     return above.clamp(0.5, others - 0.5) / others
 
@@ -151,7 +151,7 @@ class OwnRanks:
             pooled: (n,) deviates of right scores among all wrong ones.
             shares: (n,) shares of their own query's wrong items that score above them.
         """
-        own = -torch.special.ndtri(shares.clamp(_FEWEST, 1 - _FEWEST))
+        own = -torch.special.ndtri(shares.to(torch.float64).clamp(_FEWEST, 1 - _FEWEST))
         at, goal = (torch.tensor(quantiles(values), dtype=torch.float64) for values in (pooled, own))
         # an item that nothing beats says only that its deviate is no less: there the pooled tail knows more
         goal = torch.maximum(goal, torch.minimum(at, goal.max() + (at - at[goal.argmax()]).clamp(min=0)))
