@@ -11,11 +11,11 @@ K has a sampling error, known from the folds: r is averaged over what K, its err
 of the centre over these r, and what the worlds' truths scattered beside it, give the interval.
 
 The constants maximise a robust likelihood of the truths of 414 bridged pairs in the worlds of
-``bench/forecast_worlds.py`` (seeds from 4000 to 4098; clear ones 5000 to 5042, which weigh as much together): one and two
-pivots, 80 to 600 pairs a hop, with and without shift, pivots that are partly blind, ends that share nothing; methods
-auto, pcca, cca-chain, pivot and ridge-chain. ``WIDTH`` is a round number for the
-90 % quantiles of the clear worlds' errors, 1.9 to 2.4. No emoji truth was fitted to; the clear worlds were added after
-a first reading of the emoji data had shown too narrow intervals.
+``bench/forecast_worlds.py`` (seeds from 4000 to 4098; clear ones 5000 to 5042, which weigh as much together): one and
+two pivots, 80 to 600 pairs a hop, with and without shift, pivots that are partly blind, ends that share nothing;
+methods auto, pcca, cca-chain, pivot and ridge-chain. ``WIDTH`` is a round number for the 90 % quantiles of the clear
+worlds' errors, 1.9 to 2.4. No emoji truth was fitted to; the clear worlds were added after a first reading of the
+emoji data had shown too narrow intervals.
 """
 
 from __future__ import annotations

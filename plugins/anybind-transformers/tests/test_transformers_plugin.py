@@ -18,6 +18,7 @@ PLUGIN = Path(__file__).parents[1]
 SPACES = {
     "clip-vit-b32": {"image", "text"}, "clip-vit-l14": {"image", "text"}, "siglip2-base": {"image", "text"},
     "clap-htsat": {"audio", "text"}, "x-clip-base": {"video", "text"},
+    "videoclip": {"video", "text"},
 }  # fmt: skip
 
 
@@ -32,7 +33,9 @@ def test_towers_of_one_checkpoint_share_their_space() -> None:
 
 def test_revisions_are_commits_or_said_to_be_unpinned() -> None:
     unpinned = {spec.name for spec in plugin.anybind_encoders() if spec.revision == "unpinned"}
-    assert unpinned == {"x-clip-base-video", "x-clip-base-text", "hf-text", "hf-image", "hf-audio"}
+    assert unpinned == {
+        "x-clip-base-video", "x-clip-base-text", "videoclip-video", "videoclip-text", "hf-text", "hf-image", "hf-audio",
+    }  # fmt: skip
     for spec in plugin.anybind_encoders():
         assert spec.name in unpinned or re.fullmatch(r"[0-9a-f]{40}", spec.revision)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anybind import testing
-from anybind_transformers import tiny
+from anybind_transformers import tiny, tiny_videoclip
 
 
 def clip_image(folder: Path) -> testing.EncoderExample:
@@ -50,6 +50,16 @@ def xclip_text(folder: Path) -> testing.EncoderExample:
     return _tower(tiny.xclip(folder), tiny.texts(), b"bytes")
 
 
+def videoclip_video(folder: Path) -> testing.EncoderExample:
+    """VideoCLIP's video tower."""
+    return _videoclip(folder, tiny.videos(), "a text")
+
+
+def videoclip_text(folder: Path) -> testing.EncoderExample:
+    """VideoCLIP's text tower."""
+    return _videoclip(folder, tiny.texts(), b"bytes")
+
+
 def generic_text(folder: Path) -> testing.EncoderExample:
     """Any text checkpoint."""
     return _generic(tiny.bert, folder, tiny.texts(), b"bytes")
@@ -67,6 +77,11 @@ def generic_audio(folder: Path) -> testing.EncoderExample:
 
 def _tower(folder: Path, samples: list[Any], wrong: Any) -> testing.EncoderExample:
     return testing.EncoderExample(samples=samples, options={"folder": str(folder)}, wrong=wrong, dim=tiny.DIM)
+
+
+def _videoclip(folder: Path, samples: list[Any], wrong: Any) -> testing.EncoderExample:
+    options = {"folder": str(tiny_videoclip.videoclip(folder))}
+    return testing.EncoderExample(samples=samples, options=options, wrong=wrong, dim=tiny_videoclip.DIM)
 
 
 def _generic(

@@ -9,6 +9,7 @@ from anybind_transformers.presets import PRESETS, Preset
 ANYBIND_HOOK_API = 1
 
 _GENERIC = {"text": ("texts", 32), "image": ("pictures", 16), "audio": ("sounds", 4)}
+_VIDEOCLIP = {"video": 4, "text": 32}
 _TOWER_BATCH = 16
 _TOWER_CLASSES = {"text": "TextTower", "image": "ImageTower", "audio": "AudioTower", "video": "VideoTower"}
 
@@ -16,13 +17,15 @@ _TOWER_CLASSES = {"text": "TextTower", "image": "ImageTower", "audio": "AudioTow
 @anybind.hookimpl
 def anybind_encoders() -> list[anybind.EncoderSpec]:
     """The towers of published checkpoints, and the encoders that read any checkpoint of one modality."""
-    return [_tower(preset) for preset in PRESETS] + [_generic(modality) for modality in _GENERIC]
+    towers = [_tower(preset) for preset in PRESETS] + [_videoclip(modality) for modality in _VIDEOCLIP]
+    return towers + [_generic(modality) for modality in _GENERIC]
 
 
 @anybind.hookimpl
 def anybind_examples() -> list[anybind.ExampleSpec]:
     """Tiny checkpoints for the conformance kit."""
     examples = {preset.name: f"{_family(preset)}_{preset.modality}" for preset in PRESETS}
+    examples |= {f"videoclip-{modality}": f"videoclip_{modality}" for modality in _VIDEOCLIP}
     examples |= {f"hf-{modality}": f"generic_{modality}" for modality in _GENERIC}
     return [
         anybind.ExampleSpec(kind="encoder", name=name, factory=f"anybind_transformers.examples:{factory}")
@@ -51,6 +54,25 @@ def _tower(preset: Preset) -> anybind.EncoderSpec:
             **running_options(_TOWER_BATCH),
         },
         description=preset.description,
+    )
+
+
+def _videoclip(modality: str) -> anybind.EncoderSpec:
+    return anybind.EncoderSpec(
+        name=f"videoclip-{modality}",
+        modality=modality,
+        dim=768,
+        factory=f"anybind_transformers.videoclip_encoders:VideoClip{modality.capitalize()}s",
+        weights="facebookresearch/fairseq MMPT",
+        revision="unpinned",
+        licence="unknown",
+        shared_space="videoclip",
+        options={
+            **checkpoint_options(),
+            "normalize": _normalize(False),
+            **running_options(_VIDEOCLIP[modality]),
+        },
+        description=f"The {modality} tower of VideoCLIP (Xu et al. 2021, arXiv:2109.14084), from a folder on disk.",
     )
 
 

@@ -70,10 +70,11 @@ class Data:
 
     def _tuned_encoder(self) -> NetworkEncoder:
         encoder = self._build(self.space)
-        if not isinstance(encoder, NetworkEncoder):
+        if not isinstance(encoder, NetworkEncoder) or "adapter" not in encoder.spec.options:
             raise anybind.UsageError(
                 "the tower of this space cannot be tuned", where=f"space {self.space!r}",
-                got=f"encoder {self._graph.spaces[self.space].encoder}", expected="an encoder of anybind-transformers",
+                got=f"encoder {self._graph.spaces[self.space].encoder}",
+                expected="an encoder of anybind-transformers with the option adapter",
             )  # fmt: skip
         if self._graph.encoder_options(self.space).get("adapter"):
             raise anybind.UsageError(
