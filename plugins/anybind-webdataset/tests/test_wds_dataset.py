@@ -174,7 +174,10 @@ def compressed(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"no tar file at all", compressed({"1.txt": b"one"}), b"\xff" * 2048])
+# Names of their own: a compressed file holds the time, and every process must collect the same tests.
+@pytest.mark.parametrize(
+    "content", [b"no tar file at all", compressed({"1.txt": b"one"}), b"\xff" * 2048], ids=["text", "tgz", "noise"]
+)
 def test_what_is_no_plain_tar_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(anybind.DataError, match="a shard cannot be read") as caught:
