@@ -305,7 +305,7 @@ def parse_config(path: Path) -> Config:
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise ArtifactError(
                 "the artifact was made by a newer anybind", where=path, got=f"format_version {version}",
-                expected=f"at most {FORMAT_VERSION}", hint="upgrade: pip install -U anybind",
+                expected=f"at most {FORMAT_VERSION}", hint="upgrade anybind to read it",
             )  # fmt: skip
         return Config.model_validate(raw)
     except ValidationError as error:

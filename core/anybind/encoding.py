@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,6 @@ from anybind.store.filling import check_vectors
 if TYPE_CHECKING:
     from anybind.protocols import Encoder, Modality
     from anybind.registry import Registry
-
-# As an artifact names what an encoder came from; nothing else may get into a line that people copy.
-_DISTRIBUTION = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) (?P<version>[\w.+!-]+)", re.ASCII)
 
 
 def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
@@ -39,7 +35,7 @@ def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
         raise PluginError(
             "the encoder this binder was fitted with is not installed", where=where, got=error.what,
             expected=f"{info.encoder} {info.revision}, from {info.distribution}",
-            hint=_how_to_install(info, registry, error.hint),
+            hint=_how_to_get(info, registry, error.hint),
         ) from error  # fmt: skip
     revision, dim = info.options.get("revision", spec.revision), spec.dim_for(info.options)
     if (revision, dim) != (info.revision, info.dim):
@@ -53,13 +49,15 @@ def build_encoder(info: SpaceInfo, registry: Registry) -> Encoder:
     return encoder
 
 
-def _how_to_install(info: SpaceInfo, registry: Registry, hint: object) -> object:
-    """What the catalogue says of an encoder; for one it does not know, the distribution that the artifact names."""
-    named = _DISTRIBUTION.fullmatch(info.distribution or "")
-    if named is None or info.encoder in registry.catalogue.section("encoder"):
+def _how_to_get(info: SpaceInfo, registry: Registry, hint: object) -> object:
+    """What the catalogue says of an encoder; for one it does not know, who would.
+
+    An artifact may come from anyone, and so may a package of the name it gives: that is no line to copy.
+    """
+    if info.encoder in registry.catalogue.section("encoder"):
         return hint
-    line = f'if you trust its makers: pip install "{named["name"]}=={named["version"]}"'
-    return f"{line}; {hint}" if hint else line
+    asked = "ask whoever made this binder where its plugin comes from; the registry does not know it"
+    return f"{asked}; {hint}" if hint else asked
 
 
 def encode_inputs(

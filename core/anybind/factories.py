@@ -86,11 +86,14 @@ def _hint(error: BaseException, factory: str, distribution: str) -> str:
     missing = (error.name or "").partition(".")[0]
     if not missing or missing == factory.partition(":")[0].partition(".")[0]:
         return f"reinstall {distribution}: what it registered does not match what it installed"
-    return _how_to_get(missing, distribution)
+    return how_to_install(missing, distribution)
 
 
-def _how_to_get(module: str, distribution: str) -> str:
-    """How to install the package that provides ``module``, from what ``distribution`` says it needs."""
+def how_to_install(module: str, distribution: str = "anybind") -> str:
+    """How to install the package that provides ``module``, from what ``distribution`` says it needs.
+
+    Names that package itself, never ``distribution``: what is not published may be anyone's on a package index.
+    """
     wanted = _normalised(_DISTRIBUTION_OF.get(module, module))
     try:
         requirements = requires(distribution) or []

@@ -106,4 +106,4 @@ def test_without_soundfile_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(PluginError) as caught:
         AUDIO.load(b"")
-    assert caught.value.hint == "pip install anybind[audio]"
+    assert caught.value.hint == "pip install \"soundfile>=0.12\" (extra 'audio' of anybind)"

@@ -151,7 +151,7 @@ def test_without_pillow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(PluginError) as caught:
         IMAGE.load(b"")
-    assert caught.value.hint == "pip install anybind[image]"
+    assert caught.value.hint == "pip install \"pillow>=10.3\" (extra 'image' of anybind)"
 
 
 def test_making_modalities_imports_neither_torch_nor_readers() -> None:

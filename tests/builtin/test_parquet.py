@@ -66,4 +66,4 @@ def test_without_pyarrow_the_hint_says_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(PluginError) as caught:
         Manifest(path=str(path))
-    assert caught.value.hint == "pip install anybind[parquet]"
+    assert caught.value.hint == "pip install \"pyarrow>=17\" (extra 'parquet' of anybind)"

@@ -93,4 +93,4 @@ def test_a_library_that_is_missing_is_told_with_its_extra(artifact, tmp_path, an
     monkeypatch.setitem(sys.modules, "onnx", None)
     result = anybind("export", artifact, "--to", "onnx", "--space", "text_en", "--out", tmp_path / "x.onnx")
     assert result.code == 1
-    assert 'pip install "anybind[onnx]"' in result.stderr
+    assert 'pip install "onnx>=1.17"' in result.stderr

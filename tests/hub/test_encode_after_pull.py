@@ -47,14 +47,15 @@ def test_only_the_encoder_asked_for_is_loaded(pushed: anybind.Binder, of: Any) -
     assert torch.equal(found, pushed.encode(texts, modality="text"))
 
 
-def test_an_encoder_whose_plugin_is_absent_gives_the_line_that_installs_it(
+def test_an_encoder_that_nobody_here_knows_says_whom_to_ask(
     pushed: anybind.Binder, plugin: Path, of: Any
 ) -> None:
     shutil.rmtree(plugin)
     binder = anybind.Binder.from_pretrained(NAME, registry=discover()[0], **of)
     with pytest.raises(PluginError, match="is not installed") as caught:
         binder.encode(["a red dog"], modality="text")
-    assert 'pip install "anybind-tiny==1.0"' in str(caught.value.hint)
+    assert "from anybind-tiny 1.0" in str(caught.value.expected)
+    assert "ask whoever made this binder" in str(caught.value.hint)
     rows = torch.ones(2, 64)
     assert binder.embed("text", rows).shape == (2, 3)  # vectors need no encoder
 
@@ -69,8 +70,8 @@ def test_a_catalogued_encoder_gives_the_catalogues_line(pushed: anybind.Binder, 
     assert "evil" not in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("distribution", ["evil 1.0; rm -rf /", "--index-url=http://evil 1", "two\nlines 1", None])
-def test_only_a_distribution_gets_into_the_line(pushed: anybind.Binder, distribution: str | None) -> None:
+@pytest.mark.parametrize("distribution", ["evil 1.0", "evil 1.0; rm -rf /", None])
+def test_what_an_artifact_names_is_no_line_to_copy(pushed: anybind.Binder, distribution: str | None) -> None:
     info = pushed.spaces["text"].model_copy(update={"encoder": "nobodys", "distribution": distribution})
     pushed.spaces["text"] = info
     with pytest.raises(PluginError, match="is not installed") as caught:

@@ -108,4 +108,4 @@ def test_without_the_library(fitted: Any, without: Any, tmp_path: Path) -> None:
     without("faiss")
     with pytest.raises(PluginError) as caught:
         export_faiss(fitted("pcca", features="identity"), "c", torch.zeros(0, 10), [], tmp_path / "c.faiss")
-    assert caught.value.hint == 'pip install "anybind[faiss]"'
+    assert caught.value.hint == 'pip install "faiss-cpu>=1.9" (extra \'faiss\' of anybind)'

@@ -148,4 +148,4 @@ def test_without_the_library(binder: anybind.Binder, without: Any) -> None:
     without("mteb")
     with pytest.raises(PluginError) as caught:
         as_mteb_encoder(binder, SPACES)
-    assert caught.value.hint == 'pip install "anybind[mteb]"'
+    assert caught.value.hint == 'pip install "mteb<3,>=2.26" (extra \'mteb\' of anybind)'

@@ -117,4 +117,4 @@ def test_without_the_library(fitted: Any, without: Any, tmp_path: Path) -> None:
     without("onnx")
     with pytest.raises(PluginError) as caught:
         export_onnx(fitted("pcca", features="identity"), "a", tmp_path / "a.onnx")
-    assert caught.value.hint == 'pip install "anybind[onnx]"'
+    assert caught.value.hint == 'pip install "onnx>=1.17" (extra \'onnx\' of anybind)'

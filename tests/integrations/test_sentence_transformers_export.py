@@ -171,4 +171,5 @@ def test_without_the_library(fitted: Fits, without: Any, place: Path) -> None:
     without("sentence_transformers")
     with pytest.raises(PluginError) as caught:
         export_sentence_transformer(fitted("pcca", **IDENTITY), "a", place / "model")
-    assert caught.value.hint == 'pip install "anybind[sentence-transformers]"'
+    line = 'pip install "sentence-transformers<7,>=5.4"'
+    assert caught.value.hint == f"{line} (extra 'sentence-transformers' of anybind)"

@@ -187,3 +187,16 @@ def test_an_artifact_learns_what_a_space_is(vector_graph: Writer, tmp_path: Path
     assert info.options == {"scale": 3.0, "revision": "r7"}
     assert info.distribution == "anybind-fake 1"
     assert space_info(graph, graph.spaces["b"]).revision == "1"
+
+
+@pytest.mark.parametrize(("weights", "licence"), [("me/own", "MIT"), ("you/other", None)])
+def test_a_licence_is_that_of_the_weights_that_it_was_stated_for(
+    weights: str, licence: str | None, vector_graph: Writer, tmp_path: Path, hand_made_registry
+) -> None:
+    spec = scaled().model_copy(
+        update={"weights": "me/own", "options": {**scaled().options, "weights": OptionSpec(type="str")}}
+    )
+    entry = f"a: {{use: scaled, weights: {weights}}}"
+    path = vector_graph(tmp_path, lambda text: text.replace("a: {use: vectors, dim: 5}", entry))
+    info = space_info(graph := load_graph(path, registry=hand_made_registry(spec)), graph.spaces["a"])
+    assert (info.weights, info.licence) == (weights, licence)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anybind.errors import DataError, PluginError
+from anybind.factories import how_to_install
 from anybind.specs import ModalitySpec
 
 MAX_VALUES = 200_000_000
@@ -101,7 +102,7 @@ def _soundfile() -> Any:
     try:
         import soundfile  # type: ignore[import-untyped,unused-ignore]
     except (ImportError, OSError) as error:  # OSError: the package is there, its C library is not
-        hint = "pip install anybind[audio]"
+        hint = how_to_install("soundfile")
         raise PluginError("sound needs soundfile", where="modality audio", got=error, hint=hint) from error
     return soundfile
 

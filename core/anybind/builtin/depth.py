@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anybind.errors import DataError, PluginError
+from anybind.factories import how_to_install
 from anybind.specs import ModalitySpec
 
 MAX_PIXELS = 89_478_485
@@ -107,7 +108,7 @@ def _picture(stream: Any, where: Path | None) -> NDArray[Any]:
     try:
         from PIL import Image
     except ImportError as error:
-        hint = "pip install anybind[image]"
+        hint = how_to_install("PIL")
         raise PluginError("depth maps need Pillow", where="modality depth", got=error, hint=hint) from error
     with Image.open(stream) as picture:
         if picture.width * picture.height > MAX_PIXELS:

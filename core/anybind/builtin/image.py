@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anybind.errors import DataError, PluginError
+from anybind.factories import how_to_install
 from anybind.specs import ModalitySpec
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _pillow() -> Any:
     try:
         import PIL.Image
     except ImportError as error:
-        hint = "pip install anybind[image]"
+        hint = how_to_install("PIL")
         raise PluginError("pictures need Pillow", where="modality image", got=error, hint=hint) from error
     return PIL.Image
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anybind.errors import DataError, PluginError
+from anybind.factories import how_to_install
 
 
 class ArrowRow(Mapping[str, Any]):
@@ -47,7 +48,7 @@ def read_parquet(path: Path) -> Any:
         import pyarrow  # type: ignore[import-untyped,unused-ignore]
         import pyarrow.parquet  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
-        hint = "pip install anybind[parquet]"
+        hint = how_to_install("pyarrow")
         raise PluginError("Parquet files need pyarrow", where=path, got=error, hint=hint) from error
     try:
         return pyarrow.parquet.ParquetFile(path).read()

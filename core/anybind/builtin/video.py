@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anybind.errors import DataError, PluginError
+from anybind.factories import how_to_install
 from anybind.specs import ModalitySpec
 
 if TYPE_CHECKING:
@@ -139,6 +140,6 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        hint = "pip install anybind[video]"
+        hint = how_to_install("av")
         raise PluginError("videos need PyAV", where="modality video", got=error, hint=hint) from error
     return av

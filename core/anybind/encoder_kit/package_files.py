@@ -1,16 +1,57 @@
-"""Weights that come inside an installed package: where they lie, and that they are the right ones.
+"""Files that come inside an installed package: where they lie, and that they are the right ones.
 
-Imports nothing heavy, not even the packages that hold the weights: they are only located.
+Imports nothing heavy, not even the packages that hold weights: they are only located.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from anybind.errors import PluginError
+from anybind.errors import DataError, PluginError
+
+
+def read_checked(path: Path, sha256: str, distribution: str) -> bytes:
+    """The content of a data file of a distribution.
+
+    Raises:
+        DataError: the file is missing, or its sum is not ``sha256``.
+    """
+    hint = f"install {distribution} again, from where it was installed before"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"A data file of {distribution} cannot be read.", where=path, got=error, hint=hint
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"A data file of {distribution} is damaged.", where=path, got=f"sha256 {found}",
+            expected=f"sha256 {sha256}", hint=hint,
+        )  # fmt: skip
+    return content
+
+
+def read_manifest(path: Path, distribution: str) -> Mapping[str, Any]:
+    """A distribution's manifest of its data, whose ``sha256`` has the sum of every file by its name.
+
+    Raises:
+        DataError: it is missing, or no JSON.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"The manifest of {distribution} cannot be read.", where=path, got=error,
+            hint=f"install {distribution} again, from where it was installed before",
+        ) from error  # fmt: skip
+    return found
 
 
 @dataclass(frozen=True)

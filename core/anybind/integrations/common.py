@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from anybind.errors import ArtifactError, PluginError
+from anybind.factories import how_to_install
 from anybind.store.files import write_whole
 
 
-def imported(module: str, extra: str) -> Any:
+def imported(module: str) -> Any:
     """A library that only an extra of anybind brings.
 
     Raises:
@@ -23,7 +24,7 @@ def imported(module: str, extra: str) -> Any:
     except ImportError as error:
         raise PluginError(
             f"this needs the Python module {module!r}", got=f"{type(error).__name__}: {error}",
-            hint=f'pip install "anybind[{extra}]"',
+            hint=how_to_install(module.partition(".")[0]),
         ) from error  # fmt: skip
 
 

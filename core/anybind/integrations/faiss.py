@@ -66,7 +66,7 @@ def export_faiss(
         UsageError: the method's score is no inner product.
         ArtifactError: the files cannot be written.
     """
-    faiss, path = imported("faiss", "faiss"), Path(path)
+    faiss, path = imported("faiss"), Path(path)
     rows = binder.embed(space, vectors) if query is None else inner_product(binder, query, space).right(vectors)
     _require_ids(ids, len(rows))
     index = faiss.IndexFlatIP(rows.shape[1])
@@ -84,7 +84,7 @@ def open_faiss(path: str | Path) -> tuple[Any, Gallery]:
         PluginError: faiss is not installed.
         ArtifactError: a file is missing or damaged, or the two are not of one export.
     """
-    faiss, path = imported("faiss", "faiss"), Path(path)
+    faiss, path = imported("faiss"), Path(path)
     try:
         index = faiss.read_index(str(path))
         gallery = Gallery(**json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8")))

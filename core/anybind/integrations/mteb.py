@@ -40,7 +40,7 @@ def as_mteb_encoder(binder: Binder, spaces: Mapping[str, str], *, name: str | No
     if unknown or not spaces:
         raise UsageError("these are no modalities of mteb's that a binder can read", got=unknown or "none",
                          expected=f"some of {', '.join(MODALITIES)}")  # fmt: skip
-    library = imported("mteb", "mteb")
+    library = imported("mteb")
     known = {modality: binder.space_of(space) for modality, space in spaces.items()}
     return MtebEncoder(binder, known, _meta(library, binder, known, name or f"anybind/{binder.method_name}"))
 

@@ -47,7 +47,7 @@ def export_onnx(binder: Binder, space: str, path: str | Path) -> Path:
         UsageError: the method does not tell its steps.
         ArtifactError: the file cannot be written.
     """
-    onnx, steps, path = imported("onnx", "onnx"), joint_steps(binder, space), Path(path)
+    onnx, steps, path = imported("onnx"), joint_steps(binder, space), Path(path)
     info = binder.spaces[space]
     width = binder.embed(space, torch.zeros(1, info.dim)).shape[1]
     graph = _Graph(onnx)

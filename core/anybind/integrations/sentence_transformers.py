@@ -32,7 +32,6 @@ from anybind.version import installed_version
 if TYPE_CHECKING:
     from anybind.binder import Binder
 
-_EXTRA = "sentence-transformers"
 _PROBES = ["a dog", "Two dogs play in the snow, and a third one watches them.", "犬", "0123456789 " * 20]
 # Of the difference between a row and what the exported model makes of its text, in lengths of the row.
 _TOLERANCE = 1e-3
@@ -58,7 +57,7 @@ def export_sentence_transformer(binder: Binder, space: str, folder: str | Path) 
         ArtifactError: the folder cannot be written, or the written model gives other vectors.
     """
     folder = Path(folder)
-    library = imported("sentence_transformers", _EXTRA)
+    library = imported("sentence_transformers")
     steps = joint_steps(binder, space)
     layers = _Layers(binder.spaces[space].dim).along(steps)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -201,7 +200,7 @@ def _untellable(step: Any) -> UsageError:
 
 
 def _library() -> Any:
-    return imported("sentence_transformers.sentence_transformer.modules", _EXTRA)
+    return imported("sentence_transformers.sentence_transformer.modules")
 
 
 def _card(binder: Binder, space: str) -> str:

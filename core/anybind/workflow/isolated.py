@@ -145,7 +145,7 @@ def _interpreter(given: Path) -> Path:
         raise UsageError(
             "there is no Python interpreter", where="--python", got=given,
             expected="an interpreter, or the folder of a virtual environment",
-            hint="make one: python -m venv DIR, then DIR/bin/pip install anybind and the encoder's plugin",
+            hint="make one with python -m venv DIR, and install anybind and the encoder's plugin into it",
         )  # fmt: skip
     return found.absolute()  # not resolved: a virtual environment's interpreter is a link, and known by its place
 
@@ -165,7 +165,7 @@ def _died(interpreter: Path, code: int, noise: Sequence[str], seconds: float) ->
         "the other environment has no anybind that can extract" if missing else "the other environment broke off",
         where=str(interpreter), got=" | ".join(noise) or f"exit code {code} after {seconds:.0f} s",
         expected=f"anybind {installed_version()}",
-        hint=f"{interpreter} -m pip install anybind, and the encoder's plugin" if missing
+        hint="install it there from where it was installed here, and the encoder's plugin" if missing
         else "what was finished is in the store: run the same command again",
     )  # fmt: skip
 

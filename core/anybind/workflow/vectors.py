@@ -151,12 +151,13 @@ def space_info(graph: Graph, space: Space) -> SpaceInfo:
     """What an artifact records of a space."""
     entry = graph.registry.encoder(space.encoder)
     use = graph.declaration.encoders[space.name]
+    weights = use.options.get("weights") or entry.spec.weights
     return SpaceInfo(
         name=space.name, modality=space.modality, kind=graph.declaration.kinds.get(space.modality), dim=space.dim,
-        input_dim=space.dim, encoder=space.encoder, weights=use.options.get("weights") or entry.spec.weights,
+        input_dim=space.dim, encoder=space.encoder, weights=weights,
         revision=use.revision or entry.spec.revision,
         options=graph.encoder_options(space.name), distribution=f"{entry.distribution} {entry.version}",
-        licence=entry.spec.licence,
+        licence=entry.spec.licence if weights == entry.spec.weights else None,  # which the spec states of its own
     )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import anybind
+from anybind.encoder_kit.package_files import read_checked, read_manifest
 
 DATA = Path(__file__).parent / "data"
+_DISTRIBUTION = "anybind-emoji"
 LANGUAGES = ("en", "ja", "de", "es", "fr", "it", "ko", "nl", "pl", "pt", "ru", "th", "zh", "zh-hant")
 MODALITIES = ("image", *(f"text_{language}" for language in LANGUAGES))
 ATTRIBUTION = (
@@ -48,45 +49,14 @@ class Item:
     text: Mapping[str, str]
 
 
-def read_checked(path: Path, sha256: str) -> bytes:
-    """The content of a data file.
-
-    Raises:
-        anybind.DataError: the file is missing, or its sum is not ``sha256``.
-    """
-    hint = "install the distribution again: pip install --force-reinstall anybind-emoji"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise anybind.DataError(
-            "A data file of anybind-emoji cannot be read.", where=path, got=error, hint=hint
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise anybind.DataError(
-            "A data file of anybind-emoji is damaged.",
-            where=path,
-            got=f"sha256 {found}",
-            expected=f"sha256 {sha256}",
-            hint=hint,
-        )
-    return content
-
-
 @cache
 def manifest() -> Mapping[str, Any]:
     """What the data was built from, and the sums of the data files."""
-    path = DATA / "manifest.json"
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise anybind.DataError(
-            "The manifest of anybind-emoji cannot be read.",
-            where=path,
-            got=error,
-            hint="install the distribution again: pip install --force-reinstall anybind-emoji",
-        ) from error
-    return found
+    return read_manifest(DATA / "manifest.json", _DISTRIBUTION)
+
+
+def _read(name: str) -> bytes:
+    return read_checked(DATA / name, manifest()["sha256"][name], _DISTRIBUTION)
 
 
 @cache
@@ -99,7 +69,7 @@ def collection_name() -> str:
 @cache
 def items() -> Mapping[str, Item]:
     """All items by id, in Unicode's order."""
-    text = read_checked(DATA / "items.jsonl", manifest()["sha256"]["items.jsonl"]).decode("utf-8")
+    text = _read("items.jsonl").decode("utf-8")
     found = (Item(**json.loads(line)) for line in text.splitlines())
     return {item.id: item for item in found}
 
@@ -107,6 +77,6 @@ def items() -> Mapping[str, Item]:
 @cache
 def pictures() -> Mapping[str, bytes]:
     """All pictures by id, as PNG. Held in memory (3 MB), so that processes and threads can share them."""
-    content = read_checked(DATA / "pictures.zip", manifest()["sha256"]["pictures.zip"])
+    content = _read("pictures.zip")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name.removesuffix(".png"): archive.read(name) for name in archive.namelist()}

@@ -81,7 +81,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
-        hint = "pip install anybind[video]"
+        hint = "pip install av (extra 'video' of anybind)"
         raise anybind.PluginError("videos need PyAV", where=path, got=error, hint=hint) from error
     try:
         with av.open(str(path)) as container:

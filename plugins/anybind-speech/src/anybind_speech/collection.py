@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import anybind
+from anybind.encoder_kit.package_files import read_checked, read_manifest
 
 DATA = Path(__file__).parent / "data"
+_DISTRIBUTION = "anybind-speech"
 ATTRIBUTION = "Spoken names: synthesised with eSpeak NG 1.51 (https://github.com/espeak-ng/espeak-ng)."
-_HINT = "install the distribution again: pip install --force-reinstall anybind-speech"
 
 
 @dataclass(frozen=True)
@@ -34,38 +34,14 @@ class Spoken:
     voice: str
 
 
-def read_checked(path: Path, sha256: str) -> bytes:
-    """The content of a data file.
-
-    Raises:
-        anybind.DataError: the file is missing, or its sum is not ``sha256``.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise anybind.DataError(
-            "A data file of anybind-speech cannot be read.", where=path, got=error, hint=_HINT
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise anybind.DataError(
-            "A data file of anybind-speech is damaged.", where=path, got=f"sha256 {found}",
-            expected=f"sha256 {sha256}", hint=_HINT,
-        )  # fmt: skip
-    return content
-
-
 @cache
 def manifest() -> Mapping[str, Any]:
     """What the data was built with, and the sums of the data files."""
-    path = DATA / "manifest.json"
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise anybind.DataError(
-            "The manifest of anybind-speech cannot be read.", where=path, got=error, hint=_HINT
-        ) from error
-    return found
+    return read_manifest(DATA / "manifest.json", _DISTRIBUTION)
+
+
+def _read(name: str) -> bytes:
+    return read_checked(DATA / name, manifest()["sha256"][name], _DISTRIBUTION)
 
 
 @cache
@@ -78,7 +54,7 @@ def collection_name() -> str:
 @cache
 def spoken() -> Mapping[str, Spoken]:
     """What is said in each clip, by the emoji's id."""
-    text = read_checked(DATA / "clips.jsonl", manifest()["sha256"]["clips.jsonl"]).decode("utf-8")
+    text = _read("clips.jsonl").decode("utf-8")
     found = (Spoken(**json.loads(line)) for line in text.splitlines())
     return {clip.id: clip for clip in found}
 
@@ -86,6 +62,6 @@ def spoken() -> Mapping[str, Spoken]:
 @cache
 def clips() -> Mapping[str, bytes]:
     """All clips by the emoji's id, as FLAC. Held in memory (12 MB), so that processes and threads can share them."""
-    content = read_checked(DATA / "clips.zip", manifest()["sha256"]["clips.zip"])
+    content = _read("clips.zip")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name.removesuffix(".flac"): archive.read(name) for name in archive.namelist()}
