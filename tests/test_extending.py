@@ -80,12 +80,20 @@ def test_pcca_comes_close_to_a_fit_on_all_data() -> None:
 
 
 def test_the_usual_method_can_be_extended_too() -> None:
-    """auto keeps its members; without rows, their scores are made comparable by what the moments say."""
     before = anybind.fit(FIRST, options=PLAIN, keep_moments=True)
     grown, whole = before.partial_fit(SECOND), anybind.fit({**FIRST, **SECOND}, options=PLAIN)
     assert list(grown.fitted["members"]) == list(before.fitted["members"])
+    assert grown.fitted["scoring"] == before.fitted["scoring"]
     assert mrr(grown, "a", "c") > 0.9 * mrr(whole, "a", "c") > 5 * CHANCE
-    for member in grown.fitted["members"]:
+
+
+def test_an_average_can_be_extended_too() -> None:
+    """Without rows, the methods' scores are made comparable by what the moments say."""
+    options = {**PLAIN, "combine": "average", "tolerance": 1.0}
+    before = anybind.fit(FIRST, options=options, keep_moments=True)
+    grown, whole = before.partial_fit(SECOND), anybind.fit({**FIRST, **SECOND}, options=options)
+    assert mrr(grown, "a", "c") > 0.9 * mrr(whole, "a", "c") > 5 * CHANCE
+    for member in grown.fitted["scoring"]:
         new, old = ([s[member][1] for s in each.fitted["spreads"] if s["pair"] == ["a", "b"]]
                     for each in (grown, before))  # fmt: skip
         assert new == pytest.approx(old, rel=0.15)

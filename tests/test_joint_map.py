@@ -29,9 +29,9 @@ FITS: list[tuple[str, dict[str, Any]]] = [
     ("relative", {}),
     ("centrobind", {**TRAINED, "head": "linear"}),
     ("mox", {**TRAINED, "head": "mlp"}),
-    ("auto", {"features": "identity", "tolerance": 1.0}),
-    ("auto", {"features": "identity", "combine": "best"}),
-    ("auto", {"features": "identity", "methods": ["pcca", "relative"], "tolerance": 1.0}),
+    ("auto", {"features": "identity", "combine": "average", "tolerance": 1.0}),
+    ("auto", {"features": "identity"}),
+    ("auto", {"features": "identity", "methods": ["pcca", "relative"], "combine": "average", "tolerance": 1.0}),
 ]
 
 
@@ -74,9 +74,9 @@ def test_a_pair_that_is_compared_in_two_places(method: str) -> None:
 
 def test_an_average_stays_an_average(fitted: Any) -> None:
     """Else the cases above would have shown nothing of several methods side by side."""
-    several = fitted("auto", features="identity", tolerance=1.0)
+    several = fitted("auto", features="identity", combine="average", tolerance=1.0)
     assert isinstance(joint_steps(several, "a")[-1], SideBySide)
-    alone = fitted("auto", features="identity", combine="best")
+    alone = fitted("auto", features="identity")
     assert not isinstance(joint_steps(alone, "a")[-1], SideBySide)
 
 

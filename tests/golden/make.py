@@ -28,7 +28,8 @@ FOURIER = {"features": "fourier", "width": 1.0, "feature_dims": 6}
 
 # Case -> method and options. Every method that comes with anybind has one.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "auto": ("auto", {"tolerance": 1.0, **PLAIN}),
+    "auto": ("auto", PLAIN),
+    "auto-average": ("auto", {"combine": "average", "tolerance": 1.0, **PLAIN}),
     "pcca": ("pcca", {"rank": 2, "shrinkage": 1.0, **PLAIN}),
     "pcca-nystroem-moments": ("pcca", {"rank": 2, "shrinkage": 1.0, **NYSTROEM}),
     "ridge-chain": ("ridge-chain", {"ridge": 0.1}),

@@ -21,7 +21,7 @@ FITS: list[tuple[str, dict[str, Any]]] = [
     ("pcca", {"features": "identity", "similarity": "llr"}),
     ("pcca", {"features": "nystroem", "landmarks": 60, "width": 1.0}),
     ("cca-chain", {"features": "identity"}),
-    ("auto", {"features": "identity", "tolerance": 1.0}),
+    ("auto", {"features": "identity", "combine": "average", "tolerance": 1.0}),
     ("centrobind", {"epochs": 2, "joint_dim": 5, "batch_size": 64}),
 ]
 

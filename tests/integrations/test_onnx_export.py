@@ -27,7 +27,7 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "cca-chain": ("cca-chain", {"features": "identity"}),
     "linear head": ("centrobind", {**TRAINED, "head": "linear"}),
     "mlp head": ("centrobind", {**TRAINED, "head": "mlp"}),
-    "several methods": ("auto", {"features": "identity", "tolerance": 1.0}),
+    "several methods": ("auto", {"features": "identity", "combine": "average", "tolerance": 1.0}),
     "auto": ("auto", {"landmarks": 60}),
     "few neighbours": ("relative", {"neighbours": 10, "power": 4.0}),
     "all neighbours": ("relative", {"neighbours": 1000, "power": 1.0}),

@@ -31,7 +31,7 @@ FITS: list[tuple[str, dict[str, Any]]] = [
     ("mox-closed-form", {}),
     ("centrobind", {**TRAINED, "head": "linear"}),
     ("centrobind", {**TRAINED, "head": "mlp", **KERNEL}),
-    ("auto", {**IDENTITY, "combine": "best"}),
+    ("auto", IDENTITY),
 ]
 
 
@@ -107,7 +107,7 @@ def test_the_card_says_where_it_comes_from(fitted: Fits, place: Path) -> None:
     [
         ("pcca", {**KERNEL, "kernel": "laplacian"}, "NystroemMap"),
         ("pcca", {"features": "fourier", "feature_dims": 30, "width": 1.0}, "FourierMap"),
-        ("auto", {**IDENTITY, "tolerance": 1.0}, "SideBySide"),
+        ("auto", {**IDENTITY, "combine": "average", "tolerance": 1.0}, "SideBySide"),
         ("relative", {}, "Memory"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``auto``: several methods, chosen or averaged."""
+"""``auto``: a method chosen among several, or their average."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from anybind.specs import BinderSpec, OptionSpec
 BINDERS = [
     BinderSpec(
         name="auto", factory="anybind.methods.auto:Auto",
-        summary="The average of the closed-form methods that retrieve held-out rows best.",
+        summary="Of several closed-form methods the one that retrieves held-out rows best.",
         options={
             "methods": OptionSpec(
                 type="list[str]",
-                description="What to choose among: some of pcca, cca-chain, pivot, relative; the first two if none.",
+                description="What to choose among, in order of preference: some of cca-chain, pcca, pivot, relative; "
+                "the first two if none.",
             ),
             "combine": OptionSpec(
-                type="str", default="average", choices=("average", "best"),
-                description="average those that come close to the best, or take the best alone.",
+                type="str", default="first", choices=("first", "average"),
+                description="Of those that come close to the best, take the first alone, or average all.",
             ),
             "tolerance": OptionSpec(
                 type="float", default=0.03, minimum=0, maximum=1,
