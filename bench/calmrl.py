@@ -234,7 +234,7 @@ def retrieval(method: str, missing: float | str, seed: int) -> float:
     name, options = METHODS[method]
     datasets, present = training_sets(missing, seed)
     try:
-        binder = anybind.fit(datasets, method=name, options=options, present=present, seed=seed)
+        binder = anybind.fit(datasets, method=name, options=options, present=present, seed=seed, forecast=False)
     except SelectionError:
         return math.nan
     pairs = [(THREE[0], THREE[2])] if missing == "bridge" else list(combinations(THREE, 2))

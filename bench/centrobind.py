@@ -99,7 +99,7 @@ def probed(
     """Accuracy of ridge probes on a binder's joint vectors, per space and on all of them side by side."""
     options = {**TRAINING, **options}
     train_rows = {"rows": {space: x[:train] for space, x in rows.items()}}
-    binder = anybind.fit(train_rows, method=method, options=options, normalise=False, seed=seed)
+    binder = anybind.fit(train_rows, method=method, options=options, normalise=False, seed=seed, forecast=False)
     joint = {space: binder.embed(space, x).double().numpy() for space, x in rows.items()}
     joint[JOINT] = np.concatenate([*joint.values()], axis=1)
     return {space: probe(x[:train], labels[:train], x[train:], labels[train:]) for space, x in joint.items()}

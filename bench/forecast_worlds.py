@@ -3,12 +3,13 @@
 A world's seed draws what makes it hard or easy: latent and dims, how steep its spectrum is, topics, nuisance, noise,
 nonlinearity, how much its three data sets differ from each other, how much items differ in how clearly they
 show, pivots blind to a part of the latent, and now and then two ends that share nothing. In the worlds of the kind
-``clear`` spaces show more than in the others, as those of good encoders do, and items differ more.
+``clear`` spaces show more than in the others, as those of good encoders do, and items differ more. In those of the kind
+``uneven``, clear too, some spaces are much noisier than others, as pictures beside captions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,10 @@ class Difficulty:
     pairs: int
     unrelated: bool
     item_scatter: float
+    uneven: float = 0
 
     @classmethod
-    def drawn(cls, random: np.random.Generator, *, clear: bool = False) -> Difficulty:
+    def drawn(cls, random: np.random.Generator, *, clear: bool = False, uneven: bool = False) -> Difficulty:
         """A world's, at random."""
 
         def between(low: float, high: float) -> float:
@@ -52,20 +54,21 @@ class Difficulty:
             float(random.uniform(0, 0.8)), float(random.choice([0, 0, 0, 0.3, 0.6])), int(between(80, 500)),
             bool(random.random() < 0.12), float(random.uniform(0, 0.6)),
         )  # fmt: skip
-        if not clear:
+        if not (clear or uneven):
             return first
         changed = {"latent": int(between(12, 96)), "dim": int(between(80, 250)), "nuisance": between(0.15, 1.2),
                    "noise": between(0.01, 0.2), "item_scatter": float(random.uniform(0, 0.9)),
                    "topic_share": float(random.uniform(0.2, 0.9)), "pairs": int(between(80, 600))}  # fmt: skip
-        return cls(**{**first.__dict__, **changed})
+        made = cls(**{**first.__dict__, **changed})
+        return replace(made, uneven=float(random.uniform(0.3, 1.3))) if uneven else made
 
 
 class World:
     """Spaces a, b, c, d in a row; data set i pairs spaces i and i + 1 in a domain of its own."""
 
-    def __init__(self, seed: int, *, clear: bool = False) -> None:
+    def __init__(self, seed: int, *, clear: bool = False, uneven: bool = False) -> None:
         random = np.random.default_rng([seed, 7])
-        self._seed, self.is_ = seed, Difficulty.drawn(random, clear=clear)
+        self._seed, self.is_ = seed, Difficulty.drawn(random, clear=clear, uneven=uneven)
         latent = self.is_.latent
         spectrum = np.arange(1, latent + 1) ** -self.is_.spectrum
         self._spectrum: Array = spectrum / np.sqrt((spectrum**2).mean())
@@ -118,6 +121,7 @@ class _View:
         self._warp = random.normal(size=(latent, latent)) / np.sqrt(latent)
         self._warped, self._nuisance = (random.normal(size=(latent, dim)) / np.sqrt(dim) for _ in range(2))
         self._offset = OFFSET * random.normal(size=dim)
+        self._noisier = float(np.exp(world.uneven * random.uniform(-1, 1))) if world.uneven else 1.0
 
     def rows(self, z: Array, unclear: Array, where: _Domain, random: np.random.Generator) -> NDArray[np.float32]:
         world, seen = self._world, z * self.visibility
@@ -125,6 +129,7 @@ class _View:
         hidden = random.normal(size=z.shape) * where.nuisance_scale[self._space] + where.nuisance_mean[self._space]
         straight, bent = seen @ self._linear, np.tanh(seen @ self._warp) @ self._warped
         shown = np.sqrt(1 - world.nonlinearity) * straight + np.sqrt(world.nonlinearity) * bent
+        unclear = self._noisier * unclear
         shown = shown + world.nuisance * unclear * (hidden @ self._nuisance)
         shown = shown + unclear * world.noise * random.normal(size=shown.shape) + self._offset
         return (shown / np.linalg.norm(shown, axis=1, keepdims=True)).astype(np.float32)

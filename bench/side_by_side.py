@@ -60,7 +60,8 @@ def ours(method: str, **options: Any) -> Fit:
     """One of anybind's methods."""
 
     def fit(rows: Rows) -> Any:
-        return anybind.fit({"paired": rows}, method=method, options=options, targets=[PAIR], normalise=False)
+        return anybind.fit({"paired": rows}, method=method, options=options, targets=[PAIR], normalise=False,
+                           forecast=False)  # fmt: skip
 
     return fit
 

@@ -65,9 +65,23 @@ def test_vectors_are_read_back_from_their_features() -> None:
 
 def test_plain_vectors_are_their_own_inverse() -> None:
     rows, spread = normal(0, 5, 4), normal(1, 5, 4).abs()
-    mean, variance = InputMap(True).inverse(rows, spread)
+    mean, variance = InputMap(False).inverse(rows, spread)
     assert torch.equal(mean, rows)
     assert torch.equal(variance, spread)
+
+
+def test_the_variance_of_a_row_of_unit_length_is_what_its_expectation_leaves() -> None:
+    """Of directions round a mean one, the mean of all is shorter the wider they are spread: E|x - m|^2 = 1 - |m|^2."""
+    generator = torch.Generator().manual_seed(0)
+    for spread in (0.1, 0.5, 1.0):
+        drawn = torch.randn(20_000, 4, generator=generator) * spread + torch.tensor([1.0, 0, 0, 0])
+        unit = torch.nn.functional.normalize(drawn, dim=1)
+        mean, variance = InputMap(True).inverse(unit.mean(0, keepdim=True), torch.full((1, 4), 7.0))
+        assert float(variance.sum()) == pytest.approx(float((unit - mean).square().sum(1).mean()), rel=1e-3)
+    _, variance = InputMap(True).inverse(torch.tensor([[2.0, 0], [0.6, 0]]), torch.tensor([[1.0, 3.0], [0.0, 0.0]]))
+    assert (variance[0] > 0).all()
+    assert variance[0, 1] == pytest.approx(3 * variance[0, 0].item())
+    assert not variance[1].any()
 
 
 @pytest.mark.parametrize("kind", ["projected", "random"])

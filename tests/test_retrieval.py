@@ -13,7 +13,14 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
 from anybind.errors import AnybindError, EvaluationError, ShapeError
-from anybind.retrieval import ROUNDING, average_precision, paired_ranks, ranks_by_chunks, ranks_from_scores
+from anybind.retrieval import (
+    ROUNDING,
+    TILE_BYTES,
+    average_precision,
+    paired_ranks,
+    ranks_by_chunks,
+    ranks_from_scores,
+)
 from anybind.retrieval_metrics import chance_average_precision, chance_metrics, metrics_from_ranks
 
 
@@ -36,7 +43,7 @@ def _tied_scores(n_queries: int, n_gallery: int, seed: int) -> torch.Tensor:
 SCORES = arrays.arrays(
     np.float32,
     st.tuples(st.integers(1, 8), st.integers(1, 8)),
-    elements=st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0]),
+    elements=st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1e-45, 0.5, 1.0, 3e38, -3e38]),
 )
 
 
@@ -49,6 +56,16 @@ def test_ranks_equal_brute_force_with_ties(scores, random):
     assert ranks.tolist() == _brute_ranks(torch.from_numpy(scores), truth)
 
 
+@given(st.integers(1, 9), st.randoms(use_true_random=False), st.sampled_from([torch.float64, torch.bfloat16]))
+@settings(max_examples=50, deadline=None)
+def test_paired_ranks_equal_brute_force_for_other_floats(n, random, dtype):
+    scores = torch.tensor([[random.choice([-1.0, -0.0, 0.0, 1e-40, 2.0]) for _ in range(n)] for _ in range(n)])
+    scores = scores.to(dtype)
+    forward, backward = paired_ranks(lambda rows, columns: scores[rows, columns], n, memory_limit=8 * 9)
+    assert forward.tolist() == _brute_ranks(scores, torch.arange(n))
+    assert backward.tolist() == _brute_ranks(scores.T, torch.arange(n))
+
+
 @pytest.mark.parametrize("limit", [8, 8 * 7, 8 * 40, 8 * 500, 2**20])
 def test_chunk_size_does_not_change_ranks(limit):
     scores = _tied_scores(23, 31, seed=1)
@@ -57,15 +74,18 @@ def test_chunk_size_does_not_change_ranks(limit):
     assert ranks.tolist() == _brute_ranks(scores, truth)
 
 
+@pytest.mark.parametrize("block", [None, 1, 7, 10, 100])
 @pytest.mark.parametrize("limit", [8, 8 * 7, 8 * 90, 2**20])
-def test_paired_ranks_are_those_of_the_matrix_and_its_transpose(limit):
+def test_paired_ranks_are_those_of_the_matrix_and_its_transpose(limit, block):
     scores, truth, asked = _tied_scores(29, 29, seed=3), torch.arange(29), torch.zeros(29, 29)
 
     def score_block(rows, columns):
         asked[rows, columns] += 1
+        if block is not None:
+            assert all(part.start // block == (part.stop - 1) // block for part in (rows, columns))
         return scores[rows, columns]
 
-    forward, backward = paired_ranks(score_block, 29, memory_limit=limit)
+    forward, backward = paired_ranks(score_block, 29, memory_limit=limit, block=block)
     assert forward.tolist() == _brute_ranks(scores, truth)
     assert backward.tolist() == _brute_ranks(scores.T, truth)
     assert bool((asked == 1).all()), "every score is computed once"
@@ -85,6 +105,17 @@ def test_million_item_gallery_is_scored_in_bounded_blocks():
     ranks = ranks_by_chunks(score_block, truth, n_gallery=n_gallery, memory_limit=limit)
     assert bool((ranks == 1).all())
     assert largest * 8 <= limit
+
+
+def test_tiles_that_are_counted_in_strips_give_the_same_ranks():
+    """A tile over twice the size of what is compared at a time."""
+    scores, truth = _tied_scores(1100, 1100, seed=5), torch.arange(1100)
+    assert scores.numel() * 8 > 2 * TILE_BYTES
+    forward, backward = paired_ranks(lambda rows, columns: scores[rows, columns], 1100, memory_limit=2**30)
+    for ranks, table in ((forward, scores), (backward, scores.T)):
+        above, tied = (table > table.diagonal()[:, None]).sum(1), (table == table.diagonal()[:, None]).sum(1)
+        assert torch.equal(ranks, 1 + above + (tied - 1) / 2)
+    assert torch.equal(ranks_by_chunks(lambda q, g: scores[q, g], truth, n_gallery=1100, memory_limit=2**30), forward)
 
 
 def test_gallery_in_one_tile_is_scored_once():

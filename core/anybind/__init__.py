@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from anybind.builtin.depth import DepthMap
     from anybind.builtin.imu import ImuClip
     from anybind.builtin.video import VideoClip
-    from anybind.evaluation import evaluate
+    from anybind.diagnosis import diagnose
+    from anybind.evaluation.evaluate import evaluate
+    from anybind.evaluation.leakage import leakage
     from anybind.fitting import fit
     from anybind.installed_plugin import InstalledPlugin
     from anybind.moments import Moments
@@ -85,10 +87,12 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "VideoClip",
+    "diagnose",
     "evaluate",
     "find_plugin",
     "fit",
     "hookimpl",
+    "leakage",
     "load_graph",
     "register_encoder",
     "register_modality",
@@ -105,9 +109,11 @@ _LAZY = {
     "InstalledPlugin": "anybind.installed_plugin",
     "Moments": "anybind.moments",
     "VideoClip": "anybind.builtin.video",
+    "diagnose": "anybind.diagnosis",
     "evaluate": "anybind.evaluation",
     "find_plugin": "anybind.plugins",
     "fit": "anybind.fitting",
+    "leakage": "anybind.evaluation",
     "load_graph": "anybind.workflow",
     "register_encoder": "anybind.registering",
     "register_modality": "anybind.registering",

@@ -4,6 +4,7 @@
     model.safetensors   every fitted tensor
     graph.yaml          the declaration it was fitted from, if there was one
     metrics.json        what was measured, if anything was
+    forecast.json       what forecasts of retrieval are calculated from, if held-out rows could be looked at
     README.md           the model card
     .eval_results/      the same numbers as the Hugging Face Hub reads them
     moments.safetensors what a fit saw of the data, if it was asked for: sums, no rows
@@ -34,7 +35,7 @@ from anybind.specs import Name
 
 FORMAT_VERSION = 1
 CONFIG, MODEL = "config.json", "model.safetensors"
-GRAPH, METRICS, CARD = "graph.yaml", "metrics.json", "README.md"
+GRAPH, METRICS, FORECAST, CARD = "graph.yaml", "metrics.json", "forecast.json", "README.md"
 _MAX_CONFIG_BYTES = 16 * 2**20
 _CODE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".py")
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -43,7 +44,8 @@ EVALUATION = ".eval_results/anybind.yaml"
 MOMENTS = "moments.safetensors"
 
 FileName = Literal[
-    "model.safetensors", "graph.yaml", "metrics.json", "README.md", ".eval_results/anybind.yaml", "moments.safetensors"
+    "model.safetensors", "graph.yaml", "metrics.json", "forecast.json", "README.md", ".eval_results/anybind.yaml",
+    "moments.safetensors",
 ]
 FILES: tuple[str, ...] = get_args(FileName)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -162,7 +164,7 @@ def write_artifact(
         folder: Where; made if missing.
         header: The fields of ``Config`` but ``format_version``, ``tensors`` and ``files``.
         tensors: Finite float32 or float64 tensors by name.
-        texts: graph.yaml, metrics.json, README.md and .eval_results/anybind.yaml, those there are.
+        texts: The text files by name, those there are.
         moments: moments.safetensors, if it is to be kept.
 
     Raises:

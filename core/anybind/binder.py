@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from anybind.array_input import array_sources, finite_matrix, shown_rows
-from anybind.artifact import GRAPH, METRICS, DatasetInfo, SpaceInfo, Training, read_artifact, write_artifact
+from anybind.artifact import GRAPH, METRICS, DatasetInfo, SpaceInfo, Training, read_artifact
+from anybind.binder_files import BinderFiles
 from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
 from anybind.extending import Parts, extended, require_extensible
 from anybind.fit_data import RowSource
 from anybind.hub.names import REPOSITORY
 from anybind.input_maps import InputMap
+from anybind.joint_map import inner_product
 from anybind.methods.posterior import Imputed
 from anybind.moments import Moments
-from anybind.moments_file import moments_bytes
 from anybind.options import did_you_mean
 from anybind.plugins import installed_registry
-from anybind.report.card import card_texts
-from anybind.report.card_facts import CardFacts
-from anybind.restoring import restored_inputs, restored_method, restored_moments
-from anybind.version import installed_version
+from anybind.restoring import restored_basis, restored_inputs, restored_method, restored_moments
 
 if TYPE_CHECKING:
-    from anybind.hub import PushResult
+    from anybind.forecasting.forecast import Basis, Forecast
+    from anybind.forecasting.same_item import SameItem
+    from anybind.methods.similarity import InnerProduct
     from anybind.protocols import BinderMethod
     from anybind.registry import Registry
 
@@ -36,7 +35,7 @@ Pair = tuple[str, str]
 
 
 @final
-class Binder:
+class Binder(BinderFiles):
     """A fitted binder. Made by ``anybind.fit``, ``anybind.run`` or ``Binder.from_pretrained``.
 
     Attributes:
@@ -47,6 +46,7 @@ class Binder:
         licence: The licence a person has chosen for it, as the Hub names it; None to go by its parts.
         revision: The commit it was pulled at; None for one that was not pulled.
         moments: What the fit saw of the data, if it was kept; ``partial_fit`` goes on from it.
+        basis: What forecasts are calculated from, if held-out rows could be looked at.
     """
 
     def __init__(
@@ -62,11 +62,13 @@ class Binder:
         licence: str | None = None,
         revision: str | None = None,
         moments: Moments | None = None,
+        basis: Basis | None = None,
     ) -> None:
         self.method_name = method_name
         self.licence = licence
         self.revision = revision
         self.moments = moments
+        self.basis = basis
         self.spaces = dict(spaces)
         self.training = training
         self.texts = dict(texts or {})
@@ -176,6 +178,55 @@ class Binder:
         told: torch.Tensor = able(self._mapped(raw), present=masks)
         return told
 
+    def forecast(self, space_a: str, space_b: str, *, gallery: int = 1000, ks: Sequence[int] = (1, 5, 10)) -> Forecast:
+        """What retrieval to expect between two spaces, from held-out rows of the data sets that exist.
+
+        No row that holds both spaces is needed, and none of a test is looked at; see ``anybind.forecasting``.
+
+        Args:
+            space_a: A space.
+            space_b: Another space; the order does not matter.
+            gallery: Items to choose from, the right one among them; at least 2.
+            ks: The k of the recalls.
+
+        Raises:
+            UnknownNameError: no such space.
+            NoPathError: nothing is known of the pair: no route, or too few rows on it.
+            UsageError: the binder was fitted without looking at held-out rows, or the gallery is too small.
+        """
+        return self._known_basis(space_a, space_b).forecast(space_a, space_b, gallery, ks)
+
+    def probability(self, space_a: str, a: Any, space_b: str, b: Any, *, prior: float) -> torch.Tensor:
+        """The probability that rows of two spaces are the same item; comparable between pairs of spaces.
+
+        Calibrated on held-out rows, for a bridged pair through the forecast's model; see
+        ``anybind.forecasting.same_item``.
+
+        Args:
+            space_a, a, space_b, b: As of ``score``. With 50 or more rows of b, a row of a is read beside them.
+            prior: The share of right pairs among all, between 0 and 1: 1 / gallery where one item of b is right.
+
+        Returns:
+            (n_a, n_b) float32 in [0, 1], never decreasing in a row's score.
+
+        Raises:
+            As ``score``; UsageError without a forecast or for a prior out of range; NoPathError as ``forecast``.
+        """
+        return self._same_item(space_a, space_b).probability(self.score(space_a, a, space_b, b), prior)
+
+    def threshold(self, space_a: str, space_b: str, *, false_match_rate: float) -> float:
+        """The score that unrelated rows exceed at a rate per pair, for scores that are looked at one by one.
+
+        Raises:
+            UsageError: there is no forecast, or held-out rows cannot show so low a rate.
+            NoPathError: as ``forecast``.
+        """
+        return self._same_item(space_a, space_b).threshold(false_match_rate)
+
+    def as_inner_product(self, space_a: str, space_b: str) -> InnerProduct:
+        """``score`` as an inner product of two embeddings; see ``anybind.joint_map.inner_product``."""
+        return inner_product(self, space_a, space_b)
+
     def encode(self, inputs: Any, *, modality: str, batch_size: int = 32) -> torch.Tensor:
         """Raw inputs in the joint space, through the encoder this binder was fitted with.
 
@@ -263,71 +314,6 @@ class Binder:
         return Binder(self.method_name, new.method, new.spaces, new.inputs, new.training, texts, self._registry,
                       moments=new.moments)  # fmt: skip
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Every fitted tensor, by the name it is saved under."""
-        tensors = {f"method/{name}": tensor for name, tensor in self._method.tensors().items()}
-        for space, inputs in self._inputs.items():
-            tensors |= {f"input/{space}/{name}": tensor for name, tensor in inputs.tensors().items()}
-        return tensors
-
-    def save_pretrained(self, folder: str | Path, *, license: str | None = None, repo_id: str | None = None) -> Path:
-        """Write the binder to a folder; see ``anybind.artifact``.
-
-        Args:
-            folder: Where; made if missing.
-            license: The licence it is passed on under, as the Hub names it (cc-by-sa-4.0, other); what follows
-                from its encoders and data sets if None, where that can be told.
-            repo_id: The repository it is meant for, as its card names it.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ArtifactError: the folder cannot be written, or holds files of something else.
-        """
-        self.licence = license or self.licence
-        header = {
-            "library_version": installed_version(),
-            "licence": self.licence,
-            "method": self.method_name,
-            "fitted": self._method.config(),
-            "spaces": {name: info.model_dump() for name, info in self.spaces.items()},
-            "training": self.training.model_dump(),
-        }
-        fewest = None if self.moments is None else self.moments.fewest_rows
-        facts = CardFacts(self.method_name, self.spaces, self.training, self.texts.get(METRICS), self.licence, repo_id,
-                          fewest)  # fmt: skip
-        texts = {name: self.texts[name] for name in (GRAPH, METRICS) if name in self.texts}
-        sums = None if self.moments is None else moments_bytes(self.moments)
-        return write_artifact(folder, header, self.tensors(), texts | card_texts(facts), sums)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-        commit_message: str | None = None,
-        tag: str | None = None,
-        license: str | None = None,
-        token: str | None = None,
-        endpoint: str | None = None,
-        dry_run: bool = False,
-    ) -> PushResult:
-        """Save the binder and upload it as one commit; see ``anybind.hub.push`` for the arguments.
-
-        ``license`` is that of ``save_pretrained``.
-        """
-        from anybind.hub import push
-
-        with TemporaryDirectory() as folder:
-            self.save_pretrained(folder, license=license, repo_id=repo_id)
-            return push(
-                folder, repo_id, private=private, revision=revision, create_pr=create_pr,
-                commit_message=commit_message, tag=tag, token=token, endpoint=endpoint, dry_run=dry_run,
-            )  # fmt: skip
-
     @classmethod
     def from_pretrained(
         cls,
@@ -366,7 +352,8 @@ class Binder:
         method = restored_method(saved, inputs, registry, folder)
         texts = {name: text for name, text in saved.texts.items() if name in (GRAPH, METRICS)}
         return cls(config.method, method, config.spaces, inputs, config.training, texts, registry,
-                   licence=config.licence, revision=commit, moments=restored_moments(saved, folder))  # fmt: skip
+                   licence=config.licence, revision=commit, moments=restored_moments(saved, folder),
+                   basis=restored_basis(saved, folder))  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Binder({self.method_name!r}, spaces={self.dims})"
@@ -380,6 +367,20 @@ class Binder:
                 hint="fit with method pcca",
             )  # fmt: skip
         return found
+
+    def _known_basis(self, *spaces: str) -> Basis:
+        for space in spaces:
+            self._space(space)
+        if self.basis is None:
+            raise UsageError(
+                "this binder has no forecast", got=f"a fit with method {self.method_name!r}",
+                expected="a fit that looked at held-out rows: 20 or more pairs on each hop",
+                hint="fit again with forecast=True; trained methods do not look unless they are asked to",
+            )  # fmt: skip
+        return self.basis
+
+    def _same_item(self, space_a: str, space_b: str) -> SameItem:
+        return self._known_basis(space_a, space_b).same_item(space_a, space_b)
 
     def _mapped(self, rows: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {space: self._inputs[space](vectors) for space, vectors in rows.items()}

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from anybind.array_input import array_sources
 from anybind.binder import Binder
 from anybind.bridging import all_targets, routes_for
-from anybind.errors import NoPathError
+from anybind.errors import NoPathError, SelectionError
 from anybind.fit_context import FitContext
 from anybind.fit_data import FitData, RowSource, collect
+from anybind.forecasting.forecast import Basis, forecast_basis
+from anybind.forecasting.held_out import repeats_cheaply
 from anybind.plugins import installed_registry
 from anybind.provenance import space_described, training_described
 
@@ -40,6 +42,7 @@ def fit(
     normalise: bool = True,
     seed: int = 0,
     keep_moments: bool = False,
+    forecast: bool | None = None,
     checkpoints: str | Path | None = None,
     progress: EpochCallback | None = None,
     registry: Registry | None = None,
@@ -60,6 +63,9 @@ def fit(
         seed: Seeds folds and every other random choice.
         keep_moments: Keep the sums that were fitted from, so that ``Binder.partial_fit`` can add data later. They are
             saved with the binder, and can tell of single rows; see docs/artifact.md.
+        forecast: Whether to look at how the method does on held-out rows, so that ``Binder.forecast`` can tell what to
+            expect: about as much work again as the fit, and for a trained method up to five more fits. None for
+            all but trained methods. Without enough rows there is no forecast.
         checkpoints: Folder in which a trained method keeps its checkpoints and a log of its epochs; a killed
             fit that is started again goes on from there. Closed forms need none.
         progress: Called with ``anybind.progress.EpochProgress`` after every epoch of a trained method; a bar
@@ -84,6 +90,7 @@ def fit(
         normalise=normalise,
         seed=seed,
         keep_moments=keep_moments,
+        forecast=forecast,
         registry=registry,
         context=FitContext(checkpoints=None if checkpoints is None else Path(checkpoints), progress=progress),
     )
@@ -98,6 +105,7 @@ def fit_sources(
     normalise: bool = True,
     seed: int = 0,
     keep_moments: bool = False,
+    forecast: bool | None = None,
     registry: Registry | None = None,
     spaces: Mapping[str, SpaceInfo] | None = None,
     datasets: Mapping[str, DatasetInfo] | None = None,
@@ -120,7 +128,28 @@ def fit_sources(
     }
     training = training_described(data.moments, seed, routes, datasets or {})
     return Binder(method, fitted, infos, data.inputs, training, texts, registry,
-                  moments=data.moments if keep_moments else None)  # fmt: skip
+                  moments=data.moments if keep_moments else None,
+                  basis=_basis(fitted, data, wanted, routes, seed, forecast))  # fmt: skip
+
+
+def _basis(
+    fitted: BinderMethod,
+    data: FitData,
+    wanted: Sequence[Pair],
+    routes: Mapping[Pair, Any],
+    seed: int,
+    forecast: bool | None,
+) -> Basis | None:
+    """What forecasts are calculated from, for the targets and every pair of spaces that rows hold; None if nothing."""
+    if forecast is False or (forecast is None and not repeats_cheaply(fitted)):
+        return None
+    hops = [(a, b) for _, a, b in data.moments.edges()]
+    pairs = list(dict.fromkeys([*wanted, *(hop for hop in hops if hop not in wanted and hop[::-1] not in wanted)]))
+    try:
+        basis = forecast_basis(fitted, data, pairs, {**{hop: [hop] for hop in hops}, **routes}, seed=seed)
+    except SelectionError:  # too few rows for any fold
+        return None
+    return Basis.from_dict(basis.to_dict()) if basis.pairs else None  # rounded, as a saved one is
 
 
 def _best_prepared(

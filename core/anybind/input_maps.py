@@ -13,6 +13,8 @@ from anybind.steps import Linear, Steps, UnitLength
 
 # Of the regression that reads vectors from features, in units of the features' mean variance.
 _READING_RIDGE = 1e-2
+# Of a row of unit length that was not seen: an expected row that long is a mistake of the model.
+_LEAST_VARIANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,14 @@ class InputMap:
             variance: (n, dim) its variance, dims taken as uncorrelated.
 
         Returns:
-            (n, raw dim) float32 each, of vectors of unit length where ``normalise`` is set.
+            (n, raw dim) float32 each, of vectors of unit length where ``normalise`` is set: a row's variances then
+            sum to 1 - |mean|^2.
 
         Raises:
             UsageError: the map cannot be read backwards.
         """
         if self.features is None and self.projection is None:
-            return mean.to(torch.float32), variance.to(torch.float32)
+            return self._of_known_length(mean, variance)
         if self.projection is not None or not isinstance(self.features, NystroemMap):
             raise UsageError(
                 "vectors cannot be told from this binder's inputs", got="random features, or a projection",
@@ -77,7 +80,19 @@ class InputMap:
             )  # fmt: skip
         reading, left, centre, middle = _reading(self.features)
         vectors = (mean.to(torch.float64) - centre) @ reading + middle
-        return vectors.to(torch.float32), (variance.to(torch.float64) @ reading**2 + left).to(torch.float32)
+        return self._of_known_length(vectors, variance.to(torch.float64) @ reading**2 + left)
+
+    def _of_known_length(self, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance, float32; where rows are of unit length, each row's variance sums to 1 - |mean|^2.
+
+        That is what it must be for the expected row of anything of unit length, and it tells items apart: the
+        nearer an expected row is to the common mean, the less is known of it.
+        """
+        if self.normalise:
+            left = (1 - mean.to(torch.float64).square().sum(1, keepdim=True)).clamp(min=_LEAST_VARIANCE)
+            total = variance.to(torch.float64).sum(1, keepdim=True)
+            variance = torch.where(total > 0, variance * (left / total.clamp(min=1e-300)), variance)
+        return mean.to(torch.float32), variance.to(torch.float32)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What is needed to restore the map, by name."""

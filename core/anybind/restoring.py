@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anybind.artifact import MOMENTS, Saved, SpaceInfo
+from anybind.artifact import FORECAST, MOMENTS, Saved, SpaceInfo
 from anybind.errors import ArtifactError, NoPathError
+from anybind.forecasting.basis_text import parsed_basis
+from anybind.forecasting.forecast import Basis
 from anybind.input_maps import InputMap
 from anybind.moments import Moments
 from anybind.moments_file import moments_from
@@ -56,6 +58,20 @@ def restored_method(
         what = f"the saved state does not fit the method {config.method!r}"
         raise ArtifactError(what, where=folder, got=problem)
     return method
+
+
+def restored_basis(saved: Saved, folder: str | Path) -> Basis | None:
+    """What forecasts are calculated from, if it was saved; refuses that of other spaces."""
+    text = saved.texts.get(FORECAST)
+    if text is None:
+        return None
+    place = Path(folder) / FORECAST
+    basis = parsed_basis(text, place)
+    named = {space for pair in basis.pairs for space in pair}
+    if not named <= saved.config.spaces.keys():
+        raise ArtifactError("the forecast is of other spaces than config.json", where=place, got=sorted(named),
+                            expected=sorted(saved.config.spaces))  # fmt: skip
+    return basis
 
 
 def restored_moments(saved: Saved, folder: str | Path) -> Moments | None:

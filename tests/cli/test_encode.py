@@ -1,4 +1,4 @@
-"""``anybind encode`` and ``anybind search`` with a saved binder."""
+"""``anybind encode`` with a saved binder."""
 
 import json
 from pathlib import Path
@@ -17,14 +17,6 @@ from anybind.specs import ModalitySpec
 @pytest.fixture
 def artifact(finished_run):
     return finished_run[1] / "artifact"
-
-
-@pytest.fixture
-def searching(finished_run, artifact):
-    """The fixed part of a search."""
-    graph, out, _ = finished_run
-    ends = ["--from", "text_en", "--to", "text_ja"]
-    return ["search", artifact, "--graph", graph, "--store", out.parent / "store", *ends]
 
 
 @pytest.mark.parametrize("ending", ["npy", "safetensors"])
@@ -78,46 +70,3 @@ def test_a_missing_artifact_and_an_unknown_modality_are_told(artifact, tmp_path,
     unknown = anybind("encode", artifact, "--modality", "text_eng", "x")
     assert unknown.code == 3
     assert "did you mean 'text_en'?" in unknown.stderr
-
-
-def test_search_finds_the_translation(finished_run, searching, anybind):
-    graph = finished_run[0]
-    row = json.loads((graph.parent / "test.jsonl").read_text("utf-8").splitlines()[17])
-    result = anybind(*searching, row["text_en"], "-k", "3", "--json")
-    assert result.code == 0, result.stderr
-    answer = json.loads(result.stdout)
-    assert (answer["from"], answer["to"], answer["gallery_size"]) == ("text_en", "text_ja", 120)
-    assert answer["hits"][0]["id"] == row["id"]
-    assert answer["hits"][0]["preview"] == row["text_ja"]
-    scores = [hit["score"] for hit in answer["hits"]]
-    assert len(scores) == 3
-    assert scores == sorted(scores, reverse=True)
-    lines = anybind(*searching, row["text_en"], "-k", "1").stdout.splitlines()
-    assert lines[0].split() == ["rank", "id", "score", "preview"]
-    assert lines[2].split()[:2] == ["1", row["id"]]
-    assert len(lines) == 3
-
-
-def test_search_in_a_named_data_set_and_for_more_than_there_is(searching, anybind):
-    answer = json.loads(anybind(*searching, "ka mo", "--gallery", "second", "-k", "500", "--json").stdout)
-    assert len(answer["hits"]) == answer["gallery_size"] == 120
-    assert all(hit["id"].startswith("second-") for hit in answer["hits"])
-
-
-def test_search_tells_what_does_not_exist(searching, anybind, tmp_path):
-    assert "expected: one of first, second" in anybind(*searching, "ka", "--gallery", "third").stderr
-    empty = anybind(*searching, "ka", "--store", tmp_path)
-    assert empty.code == 1
-    assert "anybind extract" in empty.stderr
-
-
-def test_search_refuses_a_graph_with_another_encoder(searching, write_graph, tmp_path, anybind):
-    def renamed(text):
-        text = text.replace("text_ja: {use: toy-text}", "japanese: {modality: text_ja, use: toy-text}")
-        return text.replace("[text_en, text_ja]", "[text_en, japanese]")
-
-    other = write_graph(tmp_path, renamed)
-    result = anybind(*searching, "ka", "--graph", other)
-    assert result.code == 2
-    assert "got:      no such space" in result.stderr
-    assert "expected: toy-text, 64 dims" in result.stderr

@@ -28,7 +28,7 @@ def test_run_prints_one_object_with_the_promised_fields(finished_run):
 def test_the_page_of_a_run_shows_what_was_found(finished_run):
     _, out, _ = finished_run
     page = (out / "report.html").read_text("utf-8")
-    assert page.count('<article class="query">') == 10
+    assert page.count('<article class="query ') == 48, "24 in each direction"
     assert "No training data holds both <strong>text_en</strong> and <strong>text_ja</strong>" in page
 
 

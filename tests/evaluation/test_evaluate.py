@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import label_ranking_average_precision_score, top_k_accuracy_score
 
-from anybind.errors import AnybindError, EvaluationError, ShapeError, UnknownNameError
+from anybind.errors import AnybindError, EvaluationError, ShapeError, UnknownNameError, UsageError
 from anybind.evaluation import evaluate, share_of_oracle
+from anybind.methods.similarity import InnerProduct
 from anybind.postprocessing import csls
 
 
@@ -85,6 +87,44 @@ def test_memory_limit_bounds_blocks_and_changes_no_number():
     assert whole.largest == 150 * 150
     assert tiled.largest <= 900
     assert result.to_dict() == expected.to_dict()
+
+
+class EmbeddingBinder(DotBinder):
+    """A dot product that is told side by side; counts the rows it is asked to embed, and the most at a time."""
+
+    def __init__(self):
+        self.embedded, self.most = 0, 0
+
+    def as_inner_product(self, space_a, space_b):
+        return InnerProduct(self._embed, self._embed)
+
+    def _embed(self, rows):
+        self.embedded += len(rows)
+        self.most = max(self.most, len(rows))
+        return rows
+
+
+def test_what_does_not_fit_one_tile_is_embedded_block_by_block_and_changes_no_number(monkeypatch):
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "_ROWS_EMBEDDED_AT_ONCE", 64)
+    spaces = _noisy_pair(150, noise=2.0, seed=4)
+    expected = _one(DotBinder(), spaces)
+    binder = EmbeddingBinder()
+    assert _one(binder, spaces, memory_limit=8 * 900).to_dict() == expected.to_dict()
+    assert binder.largest == 0, "the scores come from the embedded rows"
+    assert binder.most == 64
+    assert binder.embedded < 1000, "each tile on its own would embed 60 rows, and there are 5 x 5 tiles of 30 x 30"
+    at_once = EmbeddingBinder()
+    _one(at_once, spaces)
+    assert (at_once.largest, at_once.embedded) == (150 * 150, 0), "one tile is scored as it is"
+
+
+def test_a_method_whose_score_is_no_inner_product_is_scored_by_tiles():
+    class Other(DotBinder):
+        def as_inner_product(self, space_a, space_b):
+            raise UsageError("no inner product")
+
+    spaces = _noisy_pair(150, noise=2.0, seed=4)
+    assert _one(Other(), spaces, memory_limit=8 * 900).to_dict() == _one(DotBinder(), spaces).to_dict()
 
 
 def test_duplicated_items_share_their_ranks_whatever_the_blocks():

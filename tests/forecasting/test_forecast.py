@@ -89,8 +89,24 @@ def test_a_basis_is_small_plain_and_forecasts_the_same_when_read_back(chain):
     before, after = (basis.forecast("a", "c", 300).to_dict() for basis in (chain.basis, again))
     assert after["mrr"] == pytest.approx(before["mrr"], rel=1e-4)
     assert after["path"] == before["path"] == ["a", "b", "c"]
-    assert len(text) < 12000
+    assert len(text) < 16000
     assert json.loads(json.dumps(before)) == before
+
+
+def test_a_test_of_few_queries_may_lie_further_off(chain):
+    for pair in (("a", "b"), ("a", "c")):
+        widths = []
+        for queries in (None, 1000, 30):
+            found = chain.basis.forecast(*pair, 100, queries=queries)
+            assert found.queries == found.to_dict()["queries"] == queries
+            widths.append(found.mrr_interval[1] - found.mrr_interval[0])
+        assert widths[0] < widths[1] < widths[2]
+
+
+@pytest.mark.parametrize("queries", [0, -1, 1.5, True])
+def test_a_number_of_queries_that_is_none_is_refused(chain, queries):
+    with pytest.raises(UsageError, match="queries"):
+        chain.basis.forecast("a", "c", 10, queries=queries)
 
 
 @pytest.mark.parametrize("gallery", [0, 1, -3, 2.5, True, "many"])

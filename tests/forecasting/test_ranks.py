@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anybind.forecasting.ranks import ScoreTail, mean_reciprocal_rank, quantiles, recall_at, standardised
+from anybind.forecasting.ranks import OwnRanks, ScoreTail, mean_reciprocal_rank, quantiles, recall_at, standardised
 
 
 @pytest.mark.parametrize("gallery", [1, 2, 7, 60])
@@ -46,12 +46,31 @@ def test_a_tail_is_empirical_within_what_was_seen_and_normal_beyond():
 
 
 def test_standardised_scores_are_in_deviations_of_the_querys_wrong_items():
-    table = torch.randn(6, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * 3 + 11
+    table = torch.randn(40, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * 3 + 11
     right, wrong = standardised(table)
     others = torch.cat([table[2, :2], table[2, 3:]])
-    assert float(right[2]) == pytest.approx(float((table[2, 2] - others.mean()) / others.std()))
-    assert wrong.shape == (6 * 39,)
+    assert float(right[2]) == pytest.approx(float((table[2, 2] - others.mean()) / others.std()), rel=0.03)
+    assert wrong.shape == (40 * 39,)
     assert float(wrong.mean()) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_separation_among_few_wrong_items_is_as_large_as_among_many():
+    random = torch.Generator().manual_seed(5)
+    tables = torch.randn(4000, 8, 8, generator=random, dtype=torch.float64) + 2 * torch.eye(8, dtype=torch.float64)
+    measured = torch.stack([standardised(table)[0].mean() for table in tables])
+    assert float(measured.mean()) == pytest.approx(2, abs=0.03)
+
+
+def test_own_ranks_are_learned_where_wrong_items_show_them_and_go_on_from_there():
+    """Half of the queries have wrong items that score much higher: few of them are beaten as pooled scores say."""
+    pooled = torch.randn(5000, generator=torch.Generator().manual_seed(6), dtype=torch.float64) + 1.5
+    own = pooled - 0.4
+    shares = torch.special.ndtr(-own)
+    few = (shares * 40).round().clamp(0.5, 39.5) / 40  # 40 wrong items show no share below one in 40
+    learned = OwnRanks.of(pooled, few, 40)
+    at = torch.tensor([0.5, 1.5, 4.0], dtype=torch.float64)
+    assert torch.allclose(learned.applied(at), at - 0.4, atol=0.25)
+    assert torch.equal(learned.scaled(0.0).applied(at), at)
 
 
 def test_quantiles_stand_for_all_values():

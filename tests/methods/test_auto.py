@@ -142,25 +142,27 @@ def test_embedded_rows_have_unit_length_and_find_each_other(
     assert plain_mrr(a @ c.T) > 5 * plain_mrr(torch.zeros(80, 80))
 
 
-def test_the_latent_model_answers_for_it(fitted: Auto, rows: dict[str, Any], tensor: Any) -> None:
+def test_the_method_that_scores_fuses_and_pcca_imputes(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:
     shown = {"a": tensor(rows["test"]["a"])}
-    pcca: Any = fitted.members["pcca"]
-    assert torch.equal(fitted.impute("c", shown).mean, pcca.impute("c", shown).mean)
-    with pytest.raises(UsageError, match="cannot be compared"):
-        fitted.fuse(shown)
-    assert torch.equal(fitted.uncertainty(shown), pcca.uncertainty(shown))
+    both = Auto(**PLAIN, tolerance=1.0).fit(fit_data(rows["train"]), targets=AC, routes=ROUTES)
+    pcca, chain = (both.members[name] for name in ("pcca", "cca-chain"))
+    assert both.scoring == ("cca-chain",)
+    assert torch.equal(both.impute("c", shown).mean, pcca.impute("c", shown).mean)  # type: ignore[attr-defined]
+    assert torch.equal(both.uncertainty(shown), chain.uncertainty(shown))  # type: ignore[attr-defined]
+    torch.testing.assert_close(both.fuse(shown), both.embed("a", shown["a"]), rtol=1e-4, atol=1e-5)
 
 
-def test_what_it_fuses_can_be_compared_with_what_it_embeds(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:
-    alone = Auto(**PLAIN, methods=["pcca"]).fit(fit_data(rows["train"]), targets=AC, routes=ROUTES)
-    a = tensor(rows["test"]["a"])
-    torch.testing.assert_close(alone.fuse({"a": a}), alone.embed("a", a), rtol=1e-4, atol=1e-5)
+def test_an_average_of_several_cannot_fuse(fitted: Auto, rows: dict[str, Any], tensor: Any) -> None:
+    shown = {"a": tensor(rows["test"]["a"])}
+    for ask in (fitted.fuse, fitted.uncertainty):
+        with pytest.raises(UsageError, match="no one method that can"):
+            ask(shown)
 
 
-def test_without_the_latent_model_it_says_so(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:
+def test_without_the_latent_model_nothing_is_imputed(rows: dict[str, Any], fit_data: Make, tensor: Any) -> None:
     alone = Auto(**PLAIN, methods=["cca-chain"]).fit(fit_data(rows["train"]), targets=AC, routes=ROUTES)
     with pytest.raises(UsageError, match="has no method with a model"):
-        alone.fuse({"a": tensor(rows["test"]["a"])})
+        alone.impute("c", {"a": tensor(rows["test"]["a"])})
 
 
 @pytest.mark.parametrize("methods", [[], ["pcca", "magic"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_fused_and_imputed_rows_are_those_of_the_fitted_model(fit_data: Make, ch
     """Rebuilt by brute force from the model's own covariances, in the coordinates the rows came in."""
     world, rows = chain
     data = fit_data(rows)
-    fitted = PCCA(rank=3, shrinkage=0.0, steps=10).fit(data)
+    fitted = PCCA(rank=3, shrinkage=0.0, steps=10, trust={}).fit(data)
     groups = data.moments.groups()  # no direction is dropped, and EM does not care which way the axes lie
     em = run_em(Start.of(groups).model(3), groups, 0.0, 10)
     joint, means = Gaussian(0), {s: fitted.spaces[s].encode.mean.numpy() for s in "abc"}
@@ -155,7 +156,9 @@ def test_one_space_fused_is_its_embedding(fit_data: Make, chain: Any, tensor: Te
     test = {"a": tensor(world.draw(9, ["a"], 3)["a"])}
     torch.testing.assert_close(fitted.fuse(test), fitted.embed("a", test["a"]), atol=1e-5, rtol=1e-5)
     expected = 1 - fitted.spaces["a"].reliability.trace() / 3
-    torch.testing.assert_close(fitted.uncertainty(test), expected.float().expand(9))
+    as_fitted = replace(fitted, trust={}).uncertainty(test)
+    torch.testing.assert_close(as_fitted, expected.float().expand(9))
+    assert (fitted.uncertainty(test) >= as_fitted).all()
 
 
 def test_two_readings_fused_find_the_third_better_than_either(
@@ -185,6 +188,111 @@ def test_intervals_cover_what_they_should(fit_data: Make, truth: Any, tensor: Te
         inside = (torch.tensor(test[goal]) - filled.mean).abs() < 1.645 * filled.variance.sqrt()
         assert 0.87 < inside.double().mean() < 0.93
         assert 0.85 < inside.double().mean(0).min() <= inside.double().mean(0).max() < 0.95
+
+
+@pytest.mark.parametrize("rows", [60, 150])
+def test_intervals_of_a_fit_to_few_rows_cover_too(fit_data: Make, truth: Any, tensor: Tensor, rows: int) -> None:
+    """The fit takes noise for signal; held-out rows tell how much, and what is imputed and how sure it is allow for it.
+
+    One space or two, direct or over the bridge.
+    """
+    world = truth(2, dict.fromkeys("abc", 20), rank=3, reliability=0.7)
+    data = fit_data({"d1": world.draw(rows, ["a", "b"], 0), "d2": world.draw(rows, ["b", "c"], 1)})
+    fitted = PCCA(rank=3, shrinkage=0.1).fit(data)
+    test = world.draw(2000, list("abc"), 2)
+
+    def measured(method: PCCA, goal: str, given: str) -> tuple[float, float]:
+        filled = method.impute(goal, {s: tensor(test[s]) for s in given})
+        error = (torch.tensor(test[goal]) - filled.mean).double()
+        return float((error.abs() < 1.645 * filled.variance.sqrt()).double().mean()), float(error.square().mean())
+
+    for goal, given in (("a", "b"), ("b", "a"), ("c", "a"), ("c", "ab")):
+        covered, error = measured(fitted, goal, given)
+        careless, worse = measured(replace(fitted, trust={}), goal, given)
+        assert 0.87 < covered < 0.93
+        assert abs(covered - 0.9) < abs(careless - 0.9)
+        assert error < worse
+
+
+@pytest.mark.parametrize(
+    ("reliability", "low", "high"), [((0.9, 0.5, 0.9), 0.91, 0.96), ((0.5, 0.95, 0.5), 0.85, 0.895)]
+)
+def test_what_no_data_tell_shifts_the_coverage_over_a_bridge_a_little(
+    fit_data: Make, truth: Any, tensor: Tensor, reliability: tuple[float, ...], low: float, high: float
+) -> None:
+    """Two hops do not say whether the pivot or its neighbours are noisy; direct intervals do not care."""
+    world = truth(2, dict.fromkeys("abc", 8), rank=3, reliability=dict(zip("abc", reliability, strict=True)))
+    data = fit_data({"d1": world.draw(5000, ["a", "b"], 0), "d2": world.draw(5000, ["b", "c"], 1)})
+    fitted = PCCA(rank=3, shrinkage=0.0, steps=60).fit(data)
+    test = world.draw(4000, list("abc"), 2)
+    for goal, given, least, most in (("a", "b", 0.88, 0.92), ("c", "a", low, high)):
+        filled = fitted.impute(goal, {given: tensor(test[given])})
+        inside = (torch.tensor(test[goal]) - filled.mean).abs() < 1.645 * filled.variance.sqrt()
+        assert least < inside.double().mean() < most
+
+
+def test_spaces_of_different_quality_fuse_by_their_precision(
+    fit_data: Make, truth: Any, tensor: Tensor, plain_mrr: Any
+) -> None:
+    """With rows that miss some: better than the best space alone, on average over what is looked for."""
+    quality = {"a": 0.9, "b": 0.6, "c": 0.75}
+    world = truth(4, dict.fromkeys("abc", 16), rank=6, reliability=quality)
+    pairs = {f"{x}{y}": world.draw(400, [x, y], i) for i, (x, y) in enumerate(("ab", "bc", "ac"))}
+    fitted = PCCA(rank=6, shrinkage=0.3).fit(fit_data(pairs))
+    test = {s: tensor(x) for s, x in world.draw(300, list("abc"), 9).items()}
+    gains = []
+    for goal in "abc":
+        goals = torch.nn.functional.normalize(fitted.embed(goal, test[goal]), dim=1)
+
+        def found(rows: Any, present: Any = None, goals: torch.Tensor = goals) -> float:
+            return float(plain_mrr(torch.nn.functional.normalize(fitted.fuse(rows, present), dim=1) @ goals.T))
+
+        others = {s: test[s] for s in "abc" if s != goal}
+        best = max(others, key=lambda s: found({s: test[s]}))
+        other = next(s for s in others if s != best)
+        some = torch.arange(300) % 3 > 0
+        holes = others | {other: torch.where(some[:, None], test[other], torch.nan)}
+        alone, both, partly = found({best: test[best]}), found(others), found(holes, {other: some})
+        gains.append((partly - alone, both - alone))
+    few, many = np.mean(gains, axis=0)
+    assert 0.005 < few < many
+    assert many > 0.015
+
+
+def test_a_space_that_was_fitted_to_few_rows_does_not_outvote_another(
+    fit_data: Make, truth: Any, tensor: Tensor, plain_mrr: Any
+) -> None:
+    """In-sample it looks as good as any."""
+    world = truth(0, {"a": 40, "b": 16, "c": 16}, rank=6, reliability={"a": 0.4, "b": 0.8, "c": 0.8})
+    data = fit_data({"d1": world.draw(80, ["a", "b"], 0), "d2": world.draw(2000, ["b", "c"], 1)})
+    fitted = PCCA(rank=6, shrinkage=0.1).fit(data)
+    test = {s: tensor(x) for s, x in world.draw(300, list("abc"), 9).items()}
+    goals = torch.nn.functional.normalize(fitted.embed("c", test["c"]), dim=1)
+
+    def found(method: PCCA, *shown: str) -> float:
+        fused = method.fuse({s: test[s] for s in shown})
+        return float(plain_mrr(torch.nn.functional.normalize(fused, dim=1) @ goals.T))
+
+    assert found(replace(fitted, trust={}), "a", "b") < found(fitted, "b") - 0.02
+    assert found(fitted, "a", "b") > found(fitted, "b") - 0.005
+
+
+def test_the_trust_of_a_fit_is_kept_and_taken_on(fit_data: Make, chain: Any, tensor: Tensor) -> None:
+    world, rows = chain
+    data = fit_data({name: {s: x[:100] for s, x in each.items()} for name, each in rows.items()})
+    fitted = PCCA(rank=3, shrinkage=0.1).fit(data)
+    assert fitted.trust is not None
+    assert all(0 < share < 1 for share in fitted.trust.values())
+    again = PCCA.restore(fitted.config(), fitted.tensors())
+    shown = {s: tensor(x) for s, x in world.draw(5, ["a", "b"], 9).items()}
+    assert torch.equal(again.fuse(shown), fitted.fuse(shown))
+    for space, vectors in shown.items():
+        torch.testing.assert_close(fitted.fuse({space: vectors}), fitted.embed(space, vectors), atol=1e-5, rtol=1e-4)
+    assert fitted.settled().fit(data).trust == fitted.trust
+    assert PCCA(rank=3, shrinkage=0.1).fit_moments(data.moments).trust == {}
+    more = fit_data({"d3": world.draw(200, ["c", "a"], 7) | {"e": np.random.default_rng(0).normal(size=(200, 3))}})
+    grown = fitted.partial_fit(data.moments.merge(more.moments))
+    assert grown.trust == dict(fitted.trust) | {"e": min(fitted.trust.values())}
 
 
 def test_imputation_beats_the_mean_and_its_variance_says_by_how_much(

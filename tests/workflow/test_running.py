@@ -38,7 +38,7 @@ def test_the_summary_has_the_promised_fields(finished: RunResult) -> None:
     (result,) = answer["results"]
     assert result.keys() == {
         "pair", "method", "n_queries", "mrr", "interval", "recall", "median_rank", "chance", "oracle",
-        "share_of_oracle", "baselines", "difference_to_best_baseline", "leaked_ids", "per_seed",
+        "share_of_oracle", "baselines", "difference_to_best_baseline", "leaked_ids", "leakage", "warnings", "per_seed",
     }  # fmt: skip
     assert (result["pair"], result["method"], result["n_queries"]) == (["a", "c"], "ridge-chain", 30)
     assert list(result["recall"]) == ["1", "5", "10"]

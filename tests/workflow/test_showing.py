@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anybind.errors import AnybindError
+from anybind.errors import AnybindError, UsageError
 from anybind.registry import Registry
 from anybind.store import EmbeddingStore
 from anybind.workflow import load_graph, run
@@ -29,7 +29,8 @@ def test_the_page_credits_the_data_and_names_the_seeds_that_were_run(
     assert "No training data holds both <strong>a</strong> and <strong>c</strong>" in page
     assert "bound through <strong>b</strong>" in page
     assert f"{result.results[0]['mrr']:.3f}" in page
-    assert page.count('<article class="query">') == 10
+    assert page.count('<article class="query ') == 24, "12 rows, in both directions"
+    assert page.count('<details class="gallery"') == 2
     assert "of 12 test queries" in page
     assert "item-090" in page, "the samples shown are those of the seed that was run"
 
@@ -38,7 +39,7 @@ def test_a_graph_without_test_pairs_has_a_page_without_queries(vector_graph: Wri
     graph = vector_graph(tmp_path / "graph", lambda text: text[: text.index("evaluate:")])
     page = (run(graph, tmp_path / "out", seeds=[0]).out / "report.html").read_text("utf-8")
     assert "The graph names no test pairs, so nothing was measured." in page
-    assert '<article class="query">' not in page
+    assert "<article" not in page
     assert "The data sets state no attribution." in page
 
 
@@ -82,14 +83,40 @@ def test_queries_and_pictures_are_shown_with_words_many_read(
 ) -> None:
     result = run(pictures, tmp_path / "out", registry=hand_made_registry())
     page = (result.out / "report.html").read_text("utf-8")
-    assert page.count('<article class="query">') == 6
-    assert '<h3 lang="ja">' in page
+    assert page.count('<article class="query ') == 12
+    assert '<h4 lang="ja">' in page
+    assert '<span lang="ja"><span dir="auto">赤test</span></span>' in page
     assert "赤test" in page
     assert 'src="data:image/' in page
     assert "red test" in page, "the picture in words, for those who do not see it"
     assert "&lt;teal&gt; test" in page
     assert "<teal>" not in page
     assert "赤first" not in page
+
+
+def test_the_map_names_its_items_and_is_left_out_where_there_is_no_joint_space(
+    pictures: Path, tmp_path: Path, hand_made_registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run(pictures, tmp_path / "out", registry=hand_made_registry())
+    page = (result.out / "report.html").read_text("utf-8")
+    assert '<g class="item"><title>gold test</title>' in page
+    assert page.count('<g class="item">') == 6
+
+    def none(*_args: object) -> None:
+        raise UsageError("this method has no joint space")
+
+    monkeypatch.setattr(type(result.binder), "embed", none)
+    graph = load_graph(pictures, registry=hand_made_registry())
+    again = write_run_page(tmp_path / "p.html", graph, EmbeddingStore(tmp_path / "store"), result.binder, [], [0])
+    assert "The joint space" not in again.read_text("utf-8")
+
+
+def test_large_previews_leave_room_for_fewer_queries(
+    letters: Registry, letters_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anybind.workflow.showing._MOST_LETTERS", 1000)
+    result = run(letters_graph, tmp_path / "out", seeds=[3], registry=letters)
+    assert (result.out / "report.html").read_text("utf-8").count('<article class="query ') == 8
 
 
 def test_a_page_that_cannot_be_written_leaves_the_older_one(

@@ -30,6 +30,8 @@ COMMANDS = {
     "extract": "Embed a graph's data sets into its store.",
     "fit": "Fit a binder on the stored vectors and save it.",
     "evaluate": "Measure a binder on the graph's test pairs.",
+    "forecast": "Say how well two spaces will find each other, without true pairs.",
+    "report": "Make the page of a run again.",
     "encode": "Turn texts or files into vectors of the joint space.",
     "search": "Find the items of one space that fit a query from another.",
     "export": "Write a space of a binder for ONNX, faiss or sentence-transformers.",
@@ -37,7 +39,7 @@ COMMANDS = {
     "pull": "Fetch a binder from the Hugging Face Hub, and check it.",
     "refit": "Make a published binder again from its own graph, and compare.",
     "plugins": "Look at the installed plugins.",
-    "doctor": "Check this installation.",
+    "doctor": "Check this installation, or the vectors of a graph.",
 }
 
 

@@ -1,4 +1,4 @@
-"""``anybind doctor``: is this installation sound, and what does it consist of?"""
+"""``anybind doctor``: is this installation sound, or are these vectors?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ from typing import Any
 
 import click
 
-from anybind.cli.common import RUNS, command, find_plugins
+from anybind.cli.common import (
+    PATH,
+    RUNS,
+    command,
+    find_plugins,
+    first_seed,
+    open_graph,
+    open_store,
+    seed_option,
+    store_option,
+)
 from anybind.cli.output import Output
 from anybind.cli.plugins.listing import plugin_fields, plugin_lines, plugin_problems
+from anybind.errors import UsageError
 from anybind.version import installed_version
 
 _NEEDED = (
@@ -44,12 +55,47 @@ _OLDEST_PYTHON = (3, 11)
 
 
 @command("doctor")
-@click.option("--torch", "with_torch", is_flag=True, help="Import torch too (seconds), and name the devices.")
-def doctor(out: Output, with_torch: bool) -> int:
-    """Show versions, plugins, places and switches, and what is wrong with them.
+@click.argument("graph_path", metavar="[G.yaml]", type=PATH, required=False)
+@store_option
+@seed_option
+@click.option("--torch", "with_torch", is_flag=True, help="Without a graph: import torch too, and name the devices.")
+def doctor(
+    out: Output, graph_path: Path | None, store_path: Path | None, seed: int | None, with_torch: bool
+) -> int:
+    """Look for what is wrong: with the installation, or with a graph's vectors.
 
-    Exit code 1 when something is.
+    Without a graph: versions, plugins, places and switches. With one, after 'anybind extract': dead and equal
+    vectors, effective rank, hubs, what every edge can carry, and how pivots differ between data sets, with
+    advice. Exit code 1 when something must be put right.
+
+    \b
+    anybind doctor
+    anybind doctor graph.yaml --store runs/store
     """
+    if graph_path is not None:
+        if with_torch:
+            raise UsageError("--torch looks at the installation", got="a graph", expected="anybind doctor --torch")
+        return _examine(out, graph_path, store_path, seed)
+    if store_path is not None or seed is not None:
+        raise UsageError("--store and --seed need a graph", expected="anybind doctor G.yaml --store DIR")
+    return _check_installation(out, with_torch)
+
+
+def _examine(out: Output, graph_path: Path, store_path: Path | None, seed: int | None) -> int:
+    """Diagnose a graph's stored vectors."""
+    from anybind.cli.diagnosis import diagnosis_lines
+    from anybind.workflow.diagnosing import diagnose_graph
+
+    graph = open_graph(graph_path)
+    store, chosen = open_store(graph, store_path), first_seed(graph, seed)
+    found = diagnose_graph(graph, store, seed=chosen, progress=out.note)
+    fields = {"name": graph.name, "graph": graph_path, "store": store.root, "seed": chosen, **found.to_dict()}
+    out.result(fields, diagnosis_lines(graph.name, found))
+    return 1 if found.faults else 0
+
+
+def _check_installation(out: Output, with_torch: bool) -> int:
+    """Versions, plugins, places and switches, and what is wrong with them."""
     from anybind.catalogue import catalogue_path
 
     registry, statuses = find_plugins()

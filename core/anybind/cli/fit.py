@@ -67,18 +67,20 @@ def fit(
         out.result(*_result(_extended(graph, open_store(graph, store_path), extended), out_path))
         return
     from anybind.distributed import Runtime
-    from anybind.workflow import fit_graph
+    from anybind.workflow import fit_graph, record_forecasts
 
-    chosen = first_seed(graph, seed)
+    store, chosen = open_store(graph, store_path), first_seed(graph, seed)
     kept = checkpoints or out_path.with_name(f"{out_path.name}.training")
     with Runtime.from_env() as runtime:
         binder = fit_graph(
-            graph, open_store(graph, store_path), seed=chosen, method=method, runtime=runtime,
+            graph, store, seed=chosen, method=method, runtime=runtime,
             checkpoints=kept, progress=out.epoch_progress, keep_moments=keep_moments,
         )  # fmt: skip
         if runtime.rank > 0:
             return
         fields, lines = _result(binder, out_path)
+        if method is None:
+            record_forecasts(graph, store, binder)
     out.result(fields, lines)
 
 

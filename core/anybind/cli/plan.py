@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anybind.cli.common import PATH, command, load_registry, open_graph
+from anybind.cli.common import PATH, RUNS, command, load_registry, open_graph, store_option
 from anybind.cli.output import Output
+from anybind.cli.what_if import show_what_would_help
 from anybind.errors import UsageError
+from anybind.forecast_record import GALLERIES, read_forecasts
 
 if TYPE_CHECKING:
     from anybind.bridge_plan import BridgePlan, Hop
+    from anybind.bridge_plan import Path as Route
+    from anybind.forecast_record import RecordedForecasts
 
 _MOST_EDGES = 3  # shown of the data sets that are pooled on one hop; --json has all of them
 
@@ -24,10 +28,29 @@ _MOST_EDGES = 3  # shown of the data sets that are pooled on one hop; --json has
 @click.option("--catalogue", is_flag=True, help="Plan over all data sets that are known, installed or not.")
 @click.option("-k", type=click.IntRange(min=1), default=3, show_default=True, help="How many routes at most.")
 @click.option("--mermaid", is_flag=True, help="Print the Mermaid graph only.")
+@click.option("--gallery", type=click.Choice([str(n) for n in GALLERIES]), default="1000", show_default=True,
+              help="Items to choose from, of what to expect of a route.")  # fmt: skip
+@click.option("--what-if", "ask", is_flag=True, help="Calculate what would help A and C most; fits several times.")
+@click.option("--more", type=click.IntRange(min=1), default=200, show_default=True,
+              help="Pairs to add to a hop, of --what-if.")  # fmt: skip
+@store_option
 def plan(
-    out: Output, names: tuple[str, ...], graph_path: Path | None, catalogue: bool, k: int, mermaid: bool
+    out: Output,
+    names: tuple[str, ...],
+    graph_path: Path | None,
+    catalogue: bool,
+    k: int,
+    mermaid: bool,
+    gallery: str,
+    ask: bool,
+    more: int,
+    store_path: Path | None,
 ) -> int:
     """Show the routes that join A and C, with hops, data sets, pair counts and cost.
+
+    After a 'fit', 'run' or 'forecast' of the graph, cost follows from held-out retrieval instead of pair counts,
+    and every route is shown with what to expect of it. --what-if calculates, from the vectors that 'anybind
+    extract' stored, what would help: more pairs, true pairs, known data sets.
 
     In a graph file A and C are spaces, and without them every target is planned. With --catalogue they are
     modalities. Exit code 1 when there is no route: the reason and the cheapest missing edge are shown.
@@ -38,6 +61,13 @@ def plan(
     anybind plan audio touch --catalogue
     """
     graph_path, spaces = _sorted_out(names, graph_path, catalogue)
+    recorded = None
+    if ask:
+        if graph_path is None:
+            raise click.UsageError("--what-if needs vectors, so a graph file")
+        graph = open_graph(graph_path)
+        show_what_would_help(out, graph, [spaces] if spaces else graph.targets, store_path, int(gallery), more)
+        return 0
     if graph_path is None:
         from anybind.workflow import plan_catalogue
 
@@ -45,10 +75,15 @@ def plan(
     else:
         graph = open_graph(graph_path)
         pairs = [spaces] if spaces else graph.targets
-        plans = [graph.plan(a, b, k=k) for a, b in pairs]
-    fields = [{**found.to_dict(), "mermaid": found.mermaid()} for found in plans]
+        recorded = read_forecasts(store_path or RUNS / "store", graph.name, graph.state)
+        plans = [graph.plan(a, b, k=k, recorded=recorded) for a, b in pairs]
+    expected = [[_expected(path, recorded, int(gallery)) for path in found.paths] for found in plans]
+    fields = [
+        {**found.to_dict(), "expected": each, "mermaid": found.mermaid()}
+        for found, each in zip(plans, expected, strict=True)
+    ]
     drawings = [found.mermaid() for found in plans]
-    out.result({"graph": graph_path, "plans": fields}, drawings if mermaid else _lines(plans))
+    out.result({"graph": graph_path, "plans": fields}, drawings if mermaid else _lines(plans, expected))
     return 0 if all(found.paths for found in plans) else 1
 
 
@@ -74,22 +109,44 @@ def _is_graph(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or Path(name).is_file()
 
 
-def _lines(plans: Sequence[BridgePlan]) -> Iterator[str]:
-    for found in plans:
+def _expected(path: Route, recorded: RecordedForecasts | None, gallery: int) -> Mapping[str, Any] | None:
+    """What an earlier fit expects of a route, and its weakest hop; None where it says nothing."""
+    forecast = recorded.of_path(path.spaces, gallery) if recorded is not None else None
+    if forecast is None:
+        return None
+    weakest = max(path.hops, key=lambda hop: hop.cost)
+    return {"forecast": forecast, "weakest_hop": [weakest.a, weakest.b] if len(path.hops) > 1 else None}
+
+
+def _lines(plans: Sequence[BridgePlan], expected: Sequence[Sequence[Mapping[str, Any] | None]]) -> Iterator[str]:
+    for found, each in zip(plans, expected, strict=True):
         if found.paths:
-            yield from _routes(found)
+            yield from _routes(found, each)
         else:
             yield from found.describe()
         yield from ["", "```mermaid", found.mermaid(), "```", ""]
 
 
-def _routes(found: BridgePlan) -> Iterator[str]:
+def _routes(found: BridgePlan, expected: Sequence[Mapping[str, Any] | None]) -> Iterator[str]:
     count = len(found.paths)
     yield f"{found.start} → {found.goal}: {count} route{'' if count == 1 else 's'}, best first"
-    for number, path in enumerate(found.paths, 1):
+    for number, (path, told) in enumerate(zip(found.paths, expected, strict=True), 1):
         yield f"{number}. {path.describe()[0]}"
+        if told is not None:
+            yield from (f"   {line}" for line in _outlook(told))
         for hop in path.hops:
             yield from (f"   {line}" for line in _hop(hop))
+
+
+def _outlook(told: Mapping[str, Any]) -> Iterator[str]:
+    forecast = told["forecast"]
+    low, high = forecast["mrr_interval"]
+    yield (
+        f"to expect among {forecast['gallery']:,} items: R@10 {forecast['recall']['10']:.3f}, "
+        f"MRR {forecast['mrr']:.3f} (90 %: {low:.3f} – {high:.3f}; chance {forecast['chance']:.3f})"
+    )
+    if told["weakest_hop"]:
+        yield f"weakest hop: {' – '.join(told['weakest_hop'])}"
 
 
 def _hop(hop: Hop) -> Iterator[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _HEADER = ("", "MRR", "95 % interval", "R@1", "R@5", "R@10")
 _CUTOFFS = ("1", "5", "10")
+_MATRIX_HEADER = ("", "by way of", "gallery", "MRR", "95 % interval", "R@10", "chance", "of oracle", "forecast MRR",
+                  "90 % interval")  # fmt: skip
 _SHOWN = 5
 
 
@@ -27,6 +29,20 @@ def result_lines(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from _remarks(result)
     if not results:
         yield "The graph has no 'evaluate' section: nothing was measured."
+
+
+def matrix_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines for people; each row is a pair as ``MatrixRow.to_dict`` gives it, in fractions of 1."""
+    if not rows:
+        yield "The binder has one space only: there is no pair."
+        return
+    yield from table(_MATRIX_HEADER, [_matrix_row(row) for row in rows], right=_MATRIX_HEADER[2:])
+    left_out = {row["dataset"]: row["left_out"] for row in rows if row.get("left_out")}
+    for dataset, count in left_out.items():
+        yield f"{count} rows of {dataset} were left out: they, or rows of the same group, were trained on."
+    bare = [" ↔ ".join(row["pair"]) for row in rows if row["path"] and row["mrr"] is None and row["forecast"] is None]
+    if bare:
+        yield f"Neither measured nor forecast: {', '.join(bare)}. Extract true pairs, or make them targets of the fit."
 
 
 def left_out_lines(skipped: Sequence[Skipped]) -> Iterator[str]:
@@ -52,11 +68,24 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield _row("chance", result["chance"])
 
 
+def _matrix_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    forecast = row.get("forecast") or {}
+    path = row["path"]
+    way = "nothing joins them" if not path else ", ".join(path[1:-1]) or "direct"
+    gallery = row["n_queries"] or forecast.get("gallery")
+    return (
+        " ↔ ".join(row["pair"]), way, "" if gallery is None else str(gallery), _fraction(row["mrr"]),
+        _range(row["interval"]), _fraction((row["recall"] or {}).get("10")),
+        _fraction(forecast.get("chance") if row["chance"] is None else row["chance"]),
+        "" if row["share_of_oracle"] is None else percent(row["share_of_oracle"]),
+        _fraction(forecast.get("mrr")), _range(forecast.get("mrr_interval")),
+    )  # fmt: skip
+
+
 def _row(
     name: str, measured: Mapping[str, Any], interval: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
-    low_high = (interval or {}).get("mrr")
-    shown = f"{low_high[0]:.3f} – {low_high[1]:.3f}" if low_high else ""
+    shown = _range((interval or {}).get("mrr"))
     recall = measured.get("recall") or {}
     return name, _fraction(measured["mrr"]), shown, *(_fraction(recall.get(k)) for k in _CUTOFFS)
 
@@ -65,8 +94,14 @@ def _fraction(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+def _range(interval: Sequence[float] | None) -> str:
+    return f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
+
+
 def _remarks(result: Mapping[str, Any]) -> Iterator[str]:
     if result.get("share_of_oracle") is not None:
         yield f"{percent(result['share_of_oracle'])} of the oracle, which trains on true pairs of the two."
-    if result.get("leaked_ids"):
+    if "warnings" not in result and result.get("leaked_ids"):  # written before there were warnings
         yield f"Careful: {result['leaked_ids']} test items are in the training data too."
+    for warning in result.get("warnings") or ():
+        yield f"Careful: {warning}"

@@ -1,8 +1,8 @@
-"""``anybind search``: the items of one space that fit a query from another."""
+"""``anybind search``: the items of one or several spaces that fit a query from another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +13,55 @@ from anybind.cli.common import PATH, command, first_seed, open_graph, open_store
 from anybind.cli.inputs import as_sources, is_text
 from anybind.cli.output import Output
 from anybind.cli.tables import shortened, table
-from anybind.errors import UsageError
+from anybind.errors import NoPathError, UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from anybind.binder import Binder
+    from anybind.forecasting.same_item import SameItem
     from anybind.protocols import Dataset
     from anybind.workflow import Graph
 
-_HEADER = ("rank", "id", "score", "preview")
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_UNCALIBRATED = "fit again with forecast=True, on 20 or more pairs on each hop"
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An item that was found: its id, its score (higher is likelier), and some text to recognise it by."""
+    """An item that was found.
+
+    Attributes:
+        id: Of the item.
+        space: Where it was found.
+        score: The method's; higher is likelier, comparable within the space.
+        probability: Of being the same item as the query, comparable between spaces; None if that is not known.
+        preview: Some text to recognise it by.
+    """
 
     id: str
+    space: str
     score: float
+    probability: float | None
     preview: str
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """What is searched of one space.
+
+    Attributes:
+        space, ids: The space, and its items.
+        scores: (1, n) with the query.
+        same_item: How to read the scores; None if that is not known.
+        previews: Of the items.
+    """
+
+    space: str
+    ids: Sequence[str]
+    scores: torch.Tensor
+    same_item: SameItem | None
+    previews: _Previews
 
 
 @command("search")
@@ -39,9 +71,17 @@ class Hit:
     "-g", "--graph", "graph_path", type=PATH, required=True, metavar="G.yaml", help="Names the gallery."
 )
 @click.option("--from", "start", required=True, metavar="SPACE", help="The query's space or modality.")
-@click.option("--to", "goal", required=True, metavar="SPACE", help="The space or modality to search in.")
+@click.option(
+    "--to", "goals", required=True, multiple=True, metavar="SPACE",
+    help="The space or modality to search in; several make one list, by probability.",
+)  # fmt: skip
 @click.option("--gallery", "dataset", metavar="DATASET", help="The data set to search in [first evaluated].")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many items at most.")
+@click.option("--prior", type=_SHARE, help="Share of right items among all [1 / gallery].")
+@click.option(
+    "--false-match-rate", type=_SHARE, metavar="RATE",
+    help="Leave out what a query that has no item here would find more often than this.",
+)  # fmt: skip
 @seed_option
 @store_option
 def search(
@@ -50,43 +90,113 @@ def search(
     query: str,
     graph_path: Path,
     start: str,
-    goal: str,
+    goals: tuple[str, ...],
     dataset: str | None,
     k: int,
+    prior: float | None,
+    false_match_rate: float | None,
     seed: int | None,
     store_path: Path | None,
 ) -> None:
-    """Find the stored items of one space that fit QUERY, best first.
+    """Find the stored items that fit QUERY, best first.
 
-    QUERY is a text where --from is one, else the path of a file.
+    QUERY is a text where --from is one, else the path of a file. With a forecast in the binder, every item has the
+    probability of being the same as the query's.
 
     \b
     anybind search runs/demo/artifact -g graph.yaml --from text_ja --to image 犬
+    anybind search runs/demo/artifact -g graph.yaml --from text_ja --to image --false-match-rate 0.1 犬
     """
     graph = open_graph(graph_path)
     from anybind.binder import Binder
     from anybind.workflow import gallery
 
     binder = Binder.from_pretrained(artifact, registry=graph.registry)
-    start, goal = binder.space_of(start), binder.space_of(goal)
-    check_encoder(graph, binder, goal)
-    chosen = first_seed(graph, seed)
-    ids, vectors = gallery(graph, open_store(graph, store_path), goal, dataset=dataset, seed=chosen)
+    start, spaces = binder.space_of(start), list(dict.fromkeys(map(binder.space_of, goals)))
+    chosen, store = first_seed(graph, seed), open_store(graph, store_path)
+    for space in spaces:
+        check_encoder(graph, binder, space)
     raw = binder.encode_raw(as_sources([query], binder.spaces[start], graph.registry), space=start)
-    scores = binder.score(start, raw, goal, vectors)[0]
-    best = scores.topk(min(k, len(ids)))
-    previews = _Previews(graph, _opened(graph, dataset, chosen), graph.spaces[goal].modality)
-    found = [
-        Hit(ids[position], score, previews.of(ids[position]))
-        for score, position in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    calibrated = len(spaces) > 1 or prior is not None or false_match_rate is not None
+    galleries = []
+    for space in spaces:
+        ids, vectors = gallery(graph, store, space, dataset=dataset, seed=chosen)
+        scores, same_item = binder.score(start, raw, space, vectors), _same_item(binder, start, space, calibrated)
+        previews = _Previews(graph, _opened(graph, dataset, chosen), graph.spaces[space].modality)
+        galleries.append(_Gallery(space, ids, scores, same_item, previews))
+    size = sum(len(each.ids) for each in galleries)
+    hits = [hit for each in galleries for hit in _hits(each, k, prior, false_match_rate, size)]
+    hits = sorted(hits, key=lambda hit: -(hit.probability or 0.0))[:k] if calibrated else hits
+    fields = {"query": query, "from": start, "to": spaces, "gallery_size": size, "false_match_rate": false_match_rate}
+    out.result({**fields, "hits": [asdict(hit) for hit in hits]}, _lines(hits))
+
+
+def _same_item(binder: Binder, start: str, goal: str, required: bool) -> SameItem | None:
+    """How to read scores of the two spaces; None where that is neither known nor required."""
+    where = f"{start!r} and {goal!r}"
+    try:
+        if binder.basis is not None:
+            return binder.basis.same_item(start, goal)
+        problem = "this binder has no forecast, so its scores are no probabilities"
+    except NoPathError as error:
+        problem = error.what
+    if required:
+        raise UsageError(problem, where=where, hint=_UNCALIBRATED)
+    return None
+
+
+def _hits(each: _Gallery, k: int, prior: float | None, rate: float | None, size: int) -> list[Hit]:
+    """The best k of a gallery, without those that come too easily."""
+    best = each.scores[0].topk(min(k, len(each.ids))).indices.tolist()
+    probabilities: list[float | None] = [None] * len(each.ids)
+    if each.same_item is not None:
+        at = prior or 1 / max(len(each.ids), 2)
+        probabilities = list(each.same_item.probability(each.scores, at)[0].tolist())
+        if rate is not None:
+            passed = _passed(each.same_item, each.scores, rate, size)
+            best = [row for row in best if passed[row]]
+    return [
+        Hit(each.ids[row], each.space, float(each.scores[0, row]), probabilities[row], each.previews.of(each.ids[row]))
+        for row in best
     ]
-    rows = [
-        (str(rank), hit.id, f"{hit.score:.4g}", shortened(hit.preview)) for rank, hit in enumerate(found, 1)
-    ]
-    fields = {"query": query, "from": start, "to": goal, "gallery_size": len(ids)}
-    out.result(
-        {**fields, "hits": [asdict(hit) for hit in found]}, table(_HEADER, rows, right=("rank", "score"))
-    )
+
+
+def _passed(same_item: SameItem, scores: torch.Tensor, rate: float, size: int) -> list[bool]:
+    """Which items of all that are searched a query without a right one would find at most so often."""
+    from anybind.forecasting.same_item import rate_per_pair, rate_per_search
+
+    least = rate_per_search(same_item.least_rate(scores.shape[1]), size)
+    if rate < least:
+        raise UsageError(
+            "the binder's held-out pairs tell nothing of so rare false matches", where="--false-match-rate", got=rate,
+            expected=f"{least:.2g} or more, to search {size} items",
+            hint="ask for a higher rate, search fewer items, or fit on more pairs",
+        )  # fmt: skip
+    passed: list[bool] = same_item.matches(scores, rate_per_pair(rate, size))[0].tolist()
+    return passed
+
+
+def _lines(hits: Sequence[Hit]) -> list[str]:
+    if not hits:
+        return ["no match: nothing here scores higher than unrelated items may"]
+    columns = {
+        "rank": [str(rank) for rank in range(1, len(hits) + 1)],
+        "id": [hit.id for hit in hits],
+        "space": [hit.space for hit in hits],
+        "probability": ["" if hit.probability is None else _probability(hit.probability) for hit in hits],
+        "score": [f"{hit.score:.4g}" for hit in hits],
+        "preview": [shortened(hit.preview) for hit in hits],
+    }
+    if len({hit.space for hit in hits}) == 1:
+        del columns["space"]
+    if not any(columns["probability"]):
+        del columns["probability"]
+    rows = list(zip(*columns.values(), strict=True))
+    return table(list(columns), rows, right=("rank", "probability", "score"))
+
+
+def _probability(p: float) -> str:
+    return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"
 
 
 class _Previews:

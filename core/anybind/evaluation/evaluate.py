@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import torch
 
-from anybind.errors import EvaluationError, ShapeError, UnknownNameError
+from anybind.errors import EvaluationError, ShapeError, UnknownNameError, UsageError
 from anybind.evaluation.bootstrap import bootstrap_intervals, check_resampling
-from anybind.retrieval import DEFAULT_MEMORY_LIMIT, ROUNDING, paired_ranks
+from anybind.retrieval import DEFAULT_MEMORY_LIMIT, ROUNDING, TILE_BYTES, ScoreBlock, paired_ranks
 from anybind.retrieval_metrics import (
     DEFAULT_KS,
     ChanceMetrics,
@@ -24,10 +24,15 @@ from anybind.retrieval_metrics import (
 Vectors: TypeAlias = "torch.Tensor | np.ndarray[Any, Any]"
 Postprocess: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 _ROWS_AT_ONCE = 65_536
+_ROWS_EMBEDDED_AT_ONCE = 16_384
 
 
 class Scorer(Protocol):
-    """What evaluation needs of a binder."""
+    """What evaluation needs of a binder.
+
+    It may also have ``as_inner_product(space_a, space_b)``, as binder methods may: the score as one inner product of
+    ``.left(a)`` and ``.right(b)``. Where the scores do not fit one tile, that saves embedding rows again for each.
+    """
 
     def score(self, space_a: str, a: torch.Tensor, space_b: str, b: torch.Tensor, /) -> torch.Tensor:
         """(n_a, n_b), higher means likelier the same item.
@@ -147,7 +152,7 @@ def evaluate(
         check_resampling(n_boot, seed, confidence)
     _check_pairs(spaces, pairs)
     names = dict.fromkeys(name for pair in pairs for name in pair)
-    matrices = {name: _Matrix(name, spaces[name]) for name in names}
+    matrices = {name: Matrix(name, spaces[name]) for name in names}
     item_ids = None if ids is None else _unique_ids(ids)
     for a, b in pairs:
         _check_lengths(matrices[a], matrices[b], item_ids)
@@ -175,11 +180,11 @@ def share_of_oracle(result: PairResult, oracle: PairResult) -> float:
     return result.mrr / oracle.mrr
 
 
-class _Matrix:
+class Matrix:
     """One space's vectors, checked, and read as float32 slice by slice: a memory-map stays on disk."""
 
-    def __init__(self, name: str, vectors: Vectors) -> None:
-        where = f"space {name!r}"
+    def __init__(self, name: str, vectors: Vectors, where: str | None = None) -> None:
+        where = where or f"space {name!r}"
         self.name = name
         self._vectors = _as_array(vectors, where)
         if self._vectors.ndim != 2 or 0 in self._vectors.shape:
@@ -242,7 +247,7 @@ def _unique_ids(ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _check_lengths(a: _Matrix, b: _Matrix, ids: tuple[str, ...] | None) -> None:
+def _check_lengths(a: Matrix, b: Matrix, ids: tuple[str, ...] | None) -> None:
     where = f"spaces {a.name!r} and {b.name!r}"
     if len(a) != len(b):
         raise ShapeError("Paired spaces must have as many rows.", where=where,
@@ -256,7 +261,7 @@ def _check_lengths(a: _Matrix, b: _Matrix, ids: tuple[str, ...] | None) -> None:
 
 
 def _pair_ranks(
-    binder: Scorer, a: _Matrix, b: _Matrix, memory_limit: int, postprocess: Postprocess | None
+    binder: Scorer, a: Matrix, b: Matrix, memory_limit: int, postprocess: Postprocess | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     def score_block(rows: slice, columns: slice) -> torch.Tensor:
         return binder.score(a.name, a[rows], b.name, b[columns])
@@ -265,6 +270,11 @@ def _pair_ranks(
         if postprocess is not None or getattr(binder, "scores_batches", False):
             table = _whole_table(score_block, a, b, memory_limit, postprocess)
             return paired_ranks(lambda rows, columns: table[rows, columns], len(a), memory_limit=memory_limit)
+        products = _as_products(binder, a, b) if 8 * len(a) ** 2 > memory_limit else None
+        if products is not None:
+            limit = min(memory_limit, TILE_BYTES)
+            return paired_ranks(products, len(a), memory_limit=limit, tie_tolerance=ROUNDING,
+                                block=_ROWS_EMBEDDED_AT_ONCE)  # fmt: skip
         return paired_ranks(score_block, len(a), memory_limit=memory_limit, tie_tolerance=ROUNDING)
     except (ShapeError, EvaluationError) as error:
         place = f"scores of {a.name!r} against {b.name!r}"
@@ -272,10 +282,37 @@ def _pair_ranks(
         raise
 
 
+def _as_products(binder: Scorer, a: Matrix, b: Matrix) -> ScoreBlock | None:
+    """Scores as inner products of rows that are embedded a block at a time; None where the binder tells none."""
+    told = getattr(binder, "as_inner_product", None)
+    if told is None:
+        return None
+    try:
+        similarity = told(a.name, b.name)
+    except UsageError:  # a method whose score is no inner product
+        return None
+    left, right = _Embedded(a, similarity.left), _Embedded(b, similarity.right)
+    return lambda rows, columns: left[rows] @ right[columns].T
+
+
+class _Embedded:
+    """A space's rows as embedded, of which one block at a time is held."""
+
+    def __init__(self, matrix: Matrix, embed: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._matrix, self._embed = matrix, embed
+        self._start, self._held = -1, torch.empty(0)
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        start = rows.start - rows.start % _ROWS_EMBEDDED_AT_ONCE
+        if start != self._start:
+            self._start, self._held = start, self._embed(self._matrix[start : start + _ROWS_EMBEDDED_AT_ONCE])
+        return self._held[rows.start - start : rows.stop - start]
+
+
 def _whole_table(
     score_block: Callable[[slice, slice], torch.Tensor],
-    a: _Matrix,
-    b: _Matrix,
+    a: Matrix,
+    b: Matrix,
     memory_limit: int,
     postprocess: Postprocess | None,
 ) -> torch.Tensor:

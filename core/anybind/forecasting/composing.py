@@ -9,6 +9,8 @@ for a score that is bilinear in A's and C's coordinates: the mean is tr(W' C_AB 
 come from different rows, which nothing was fitted on. So their errors do not correlate and the estimate is unbiased:
 where B shows nothing that A and C share it is 0 up to sampling error, however well the hops are fitted. Longer
 bridges multiply one such kernel per pivot. S_B alone is taken from the rows that were fitted on, a little ridge added.
+That makes the kernel too large: an inverse of n rows' covariance in r dims is n / (n - r) times too large on average,
+and so is the mean of k(b, b) over rows that are new, compared with those it came from. So that ratio is divided out.
 
 The scores are standardised by the wrong items', so the result is in their standard deviations: the *separation*.
 """
@@ -42,8 +44,12 @@ class PivotRows:
         covariance = self.covariance.to(torch.float64)
         level = covariance.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
         ridged = covariance + PIVOT_RIDGE * level * torch.eye(len(covariance), dtype=torch.float64)
-        whitened: torch.Tensor = torch.linalg.solve(ridged, _centred(self.after).T)
-        return _centred(self.before) @ whitened
+        before, after = _centred(self.before), _centred(self.after)
+        solved = torch.linalg.solve(ridged, torch.cat([before, after]).T)
+        new = float((torch.cat([before, after]) * solved.T).sum()) / max(len(before) + len(after) - 2, 1)
+        seen = float(torch.linalg.solve(ridged, covariance).trace())
+        kernel: torch.Tensor = before @ solved[:, len(before) :]
+        return kernel * min(seen / max(new, 1e-12), 1.0)
 
 
 def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> float:

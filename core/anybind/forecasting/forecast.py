@@ -9,18 +9,21 @@ wide; and the 90 % *predictive interval* around the centre, under the model of `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 import torch
 
 from anybind.errors import NoPathError, UsageError
 from anybind.fit_data import FitData
-from anybind.forecasting.calibration import Expected, expected_bridged, expected_direct
-from anybind.forecasting.evidence import Evidence, HopEvidence, gather, own_ranks
+from anybind.forecasting.calibration import Expected, expected_bridged, expected_direct, likeness
+from anybind.forecasting.evidence import BridgeEvidence, Evidence, HopEvidence, gather, own_ranks
 from anybind.forecasting.held_out import Pair, Route, held_out_folds
+from anybind.forecasting.held_out_scores import HeldOutScores
 from anybind.forecasting.ranks import OwnRanks, ScoreTail, mean_reciprocal_rank, quantiles, recall_at
+from anybind.forecasting.same_item import SameItem
 from anybind.retrieval_metrics import chance_metrics
 
 DIRECT = "held-out pairs of these two spaces; items to come are like those of the data sets"
@@ -40,12 +43,14 @@ class Forecast:
         gallery: Items in the gallery, the right one among them.
         mrr: Mean reciprocal rank, the centre of its interval's model.
         recall: k -> share of queries whose right item has rank k or better.
-        mrr_interval: 90 % predictive interval under the stated model.
+        mrr_interval: 90 % predictive interval under the stated model: for the mean over all items to come, or for what
+            a test of so many ``queries`` will show.
         identification: Range of the MRR that the data sets allow when nothing is assumed of what joins the two.
         chance: MRR of a random order.
         path: The spaces that join the two, themselves included.
         direct: Whether rows hold both spaces, so that nothing but sampling is uncertain.
         assumptions: What the centre and its interval rest on.
+        queries: Of the test whose result the interval is for; None: of as many as there are to come.
     """
 
     pair: Pair
@@ -58,6 +63,7 @@ class Forecast:
     path: Route
     direct: bool
     assumptions: str
+    queries: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; recall keys are strings."""
@@ -76,6 +82,8 @@ class PairBasis:
         shape: Equally likely values of (score - mean) / spread of right pairs, ascending.
         tail: Of wrong pairs' standardised scores.
         own: From ranks among all queries' wrong items to those among a query's own.
+        others: Wrong items that a query was scored with.
+        same_item: From scores to the probability of being the same item, if it is known.
     """
 
     pair: Pair
@@ -86,14 +94,19 @@ class PairBasis:
     shape: tuple[float, ...]
     tail: ScoreTail
     own: OwnRanks
+    others: float
+    same_item: SameItem | None = None
 
-    def forecast(self, gallery: int, ks: Sequence[int] = KS) -> Forecast:
-        """For a gallery of so many items; raises UsageError unless it is a whole number of at least 2."""
+    def forecast(self, gallery: int, ks: Sequence[int] = KS, queries: int | None = None) -> Forecast:
+        """For a gallery of so many items, and a test of so many queries; raises UsageError unless they are whole
+        numbers of at least 2 and 1."""
         if isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 2:
             raise UsageError("a gallery has a whole number of items", got=repr(gallery), expected="2 or more")
+        if isinstance(queries, bool) or not (queries is None or (isinstance(queries, int) and queries > 0)):
+            raise UsageError("a test has a whole number of queries", got=repr(queries), expected="1 or more, or None")
+        least, most = self.expected.tested(gallery, self.others, queries)
         low, centre, high = (
-            mean_reciprocal_rank(self._beaten(at), gallery)
-            for at in (self.expected.interval[0], self.expected.separation, self.expected.interval[1])
+            mean_reciprocal_rank(self._beaten(at), gallery) for at in (least, self.expected.separation, most)
         )
         widest = tuple(mean_reciprocal_rank(self._beaten(at), gallery) for at in self.open)
         beaten = self._beaten(self.expected.separation)
@@ -104,6 +117,7 @@ class PairBasis:
             identification=(low, high) if self.direct else (min(low, widest[0]), max(high, widest[1])),
             chance=chance_metrics(gallery, ks).mrr,
             path=self.path, direct=self.direct, assumptions=DIRECT if self.direct else BRIDGED,
+            queries=queries,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +125,8 @@ class PairBasis:
         return {
             "pair": list(self.pair), "path": list(self.path), "direct": self.direct, "open": list(self.open),
             "expected": asdict(self.expected), "shape": [round(x, 6) for x in self.shape], "tail": self.tail.to_dict(),
-            "own": [round(x, 6) for x in self.own.gains],
+            "own": [round(x, 6) for x in self.own.gains], "others": self.others,
+            "same_item": None if self.same_item is None else self.same_item.to_dict(),
         }  # fmt: skip
 
     @classmethod
@@ -120,7 +135,8 @@ class PairBasis:
         (a, b), (low, high) = known["pair"], known["open"]
         tail, own = ScoreTail.from_dict(known["tail"]), OwnRanks(tuple(known["own"]))
         expected, path, shape = Expected(**known["expected"]), tuple(known["path"]), tuple(known["shape"])
-        return cls((a, b), path, known["direct"], expected, (low, high), shape, tail, own)
+        same_item = None if known.get("same_item") is None else SameItem.from_dict(known["same_item"])
+        return cls((a, b), path, known["direct"], expected, (low, high), shape, tail, own, known["others"], same_item)
 
     def _beaten(self, separation: float) -> torch.Tensor:
         """Chances that a wrong item scores above the right one, with right scores around a mean."""
@@ -132,17 +148,51 @@ class PairBasis:
 
 @dataclass(frozen=True)
 class Basis:
-    """What forecasts are calculated from, for every pair that held-out rows say anything about."""
+    """What forecasts are calculated from, for every pair that held-out rows say anything about.
+
+    Attributes:
+        pairs: Pair -> its basis, by the route that promises most.
+        others: Those of the pairs' other routes.
+    """
 
     pairs: Mapping[Pair, PairBasis]
+    others: Sequence[PairBasis] = ()
 
-    def forecast(self, a: str, b: str, gallery: int, ks: Sequence[int] = KS) -> Forecast:
+    @property
+    def paths(self) -> tuple[PairBasis, ...]:
+        """The basis of every route that was looked at."""
+        return (*self.pairs.values(), *self.others)
+
+    def forecast(
+        self, a: str, b: str, gallery: int, ks: Sequence[int] = KS, queries: int | None = None
+    ) -> Forecast:
         """What to expect between two spaces, whichever is named first.
+
+        Args:
+            a, b: The spaces.
+            gallery: Items in the gallery.
+            ks: For the recall.
+            queries: The interval allows for the sampling error of a test of so many queries; None: for none.
 
         Raises:
             NoPathError: no basis was calculated for the pair.
-            UsageError: the gallery is no whole number of at least 2.
+            UsageError: gallery or queries are no whole numbers of at least 2 and 1.
         """
+        return self._of(a, b).forecast(gallery, ks, queries)
+
+    def same_item(self, a: str, b: str) -> SameItem:
+        """How to read the scores of two spaces as probabilities, whichever is named first.
+
+        Raises:
+            NoPathError: that was not calculated for the pair.
+        """
+        found = self._of(a, b).same_item
+        if found is None:
+            raise NoPathError("there are no calibrated scores for this pair of spaces", where=f"{a!r} and {b!r}",
+                              hint="calculate the forecast again")  # fmt: skip
+        return found
+
+    def _of(self, a: str, b: str) -> PairBasis:
         found = self.pairs.get((a, b)) or self.pairs.get((b, a))
         if found is None:
             raise NoPathError(
@@ -150,17 +200,18 @@ class Basis:
                 expected=", ".join(f"{x} - {y}" for x, y in self.pairs) or "none: too few rows were held out",
                 hint="fit with this pair among the targets, and with 20 or more pairs on every hop",
             )  # fmt: skip
-        return found.forecast(gallery, ks)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, some kilobytes per pair."""
-        return {"pairs": [basis.to_dict() for basis in self.pairs.values()]}
+        told = {"pairs": list(self.pairs.values()), "others": list(self.others)}
+        return {name: [basis.to_dict() for basis in each] for name, each in told.items()}
 
     @classmethod
     def from_dict(cls, known: Mapping[str, Any]) -> Basis:
         """Back from ``to_dict``."""
-        pairs = [PairBasis.from_dict(each) for each in known["pairs"]]
-        return cls({basis.pair: basis for basis in pairs})
+        pairs, others = ([PairBasis.from_dict(each) for each in known[name]] for name in ("pairs", "others"))
+        return cls({basis.pair: basis for basis in pairs}, tuple(others))
 
 
 def forecast_basis(
@@ -185,16 +236,22 @@ def forecast_basis(
     """
     wanted = {pair: [tuple(route) for route in routes[pair]] for pair in pairs}
     direct = {pair: [route for route in several if len(route) == 2] or several for pair, several in wanted.items()}
-    folds = held_out_folds(method, data, pairs, routes, seed)
-    evidence = gather(folds, [route for several in direct.values() for route in several])
-    found = {pair: _best(pair, several, evidence) for pair, several in direct.items()}
-    return Basis({pair: basis for pair, basis in found.items() if basis is not None})
+    looked_at = [route for several in direct.values() for route in several]
+    scores = HeldOutScores(looked_at)
+    evidence = gather(scores.watching(held_out_folds(method, data, pairs, routes, seed)), looked_at)
+    best, others = {}, []
+    for pair, several in direct.items():
+        known = _by_promise(pair, several, evidence)
+        if known:
+            best[pair] = replace(known[0], same_item=scores.same_item(known[0].path, known[0].expected))
+            others += known[1:]
+    return Basis(best, tuple(others))
 
 
-def _best(pair: Pair, routes: Sequence[Route], evidence: Evidence) -> PairBasis | None:
-    """By the route that promises most at the low end: every other one is a less complete reading of the same truth."""
+def _by_promise(pair: Pair, routes: Sequence[Route], evidence: Evidence) -> list[PairBasis]:
+    """By each route, the one that promises most at its low end first: others read the same truth less completely."""
     known = [basis for route in routes if (basis := pair_basis(pair, route, evidence)) is not None]
-    return max(known, key=lambda basis: basis.expected.interval[0], default=None)
+    return sorted(known, key=lambda basis: -basis.expected.interval[0])
 
 
 def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None:
@@ -204,15 +261,23 @@ def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None
     if len(present) < len(hops):
         return None
     shape, own = _shape(present), OwnRanks.mean([own_ranks(hop) for hop in present])
+    others = fmean(hop.others for hop in present)
     if len(present) == 1:
-        expected = expected_direct(present[0])
-        return PairBasis(pair, route, True, expected, expected.interval, shape, ScoreTail.of(present[0].wrong), own)
+        expected, tail = expected_direct(present[0]), ScoreTail.of(present[0].wrong)
+        return PairBasis(pair, route, True, expected, expected.interval, shape, tail, own, others)
     if route not in evidence.bridges:
         return None
     bridge = evidence.bridges[route]
-    expected = expected_bridged(bridge, present)
-    least, most = bridge.composed - bridge.reach, bridge.composed + bridge.reach
-    return PairBasis(pair, route, False, expected, (least, most), shape, ScoreTail.of(bridge.wrong), own)
+    expected, least, most = expected_bridged(bridge, present), *_open(bridge)
+    share = likeness(expected.separation, present)
+    wrong = quantiles((bridge.wrong - bridge.wrong.mean()) / bridge.wrong.std().clamp(min=1e-12))
+    shape = tuple(share * x + (1 - share) * y for x, y in zip(shape, wrong, strict=True))
+    tail, own = ScoreTail.of(bridge.wrong), own.scaled(share)
+    return PairBasis(pair, route, False, expected, (least, most), shape, tail, own, others)
+
+
+def _open(bridge: BridgeEvidence) -> tuple[float, float]:
+    return bridge.composed - bridge.reach, bridge.composed + bridge.reach
 
 
 def _shape(hops: Sequence[HopEvidence]) -> tuple[float, ...]:

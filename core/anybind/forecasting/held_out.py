@@ -1,4 +1,4 @@
-"""A method fitted without each fold in turn, and how it scores that fold's rows: all a forecast is made of."""
+"""A method fitted without each fold in turn, and how it scores rows it has not seen: all a forecast is made of."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Route = tuple[str, ...]
 
 FOLDS = 5
 LANDMARKS = 40
+_FEWEST = 2  # pairs of every hop that must be left to fit on
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,23 @@ class HopScores:
         backward: (n, m) of the second space's.
     """
 
+    forward: torch.Tensor
+    backward: torch.Tensor
+
+
+@dataclass(frozen=True)
+class UnseenScores:
+    """Held-out pairs of a hop among rows that nothing was fitted on.
+
+    Rows that were fitted on are no wrong items to measure by: they score higher with all queries than others do.
+
+    Attributes:
+        own: (n, n) scores of the fold's own pairs, the right ones on the diagonal.
+        forward: (n, m) of the first space's rows with another fold's rows of the second.
+        backward: (n, m) of the second space's with another fold's of the first.
+    """
+
+    own: torch.Tensor
     forward: torch.Tensor
     backward: torch.Tensor
 
@@ -50,17 +68,40 @@ class BridgeScores:
 
 
 class HeldOutFold:
-    """A method fitted without one fold, with the fold's rows."""
+    """A method fitted without one fold, or two, with their rows.
 
-    def __init__(self, method: Any, seen: FitData, data: FitData, fold: int) -> None:
-        self._method, self._seen, self._data, self._fold = method, seen, data, fold
+    Args:
+        method: Fitted on what ``seen`` holds.
+        data: What all methods' folds are of.
+        fold: The fold it is about.
+        other: A second fold that was left out; its rows are of other items than those of the first, and unseen.
+        further: The method without that second fold as well.
+    """
 
-    def pairs(self, a: str, b: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def __init__(
+        self, method: Any, seen: FitData, data: FitData, fold: int,
+        *, other: int | None = None, further: HeldOutFold | None = None,
+    ) -> None:  # fmt: skip
+        self._method, self._seen, self._data, self._fold, self._other = method, seen, data, fold, other
+        self.further = further
+
+    @property
+    def share(self) -> float:
+        """Of a data set's rows, about how many a fold holds."""
+        return 1 / self._data.moments.folds
+
+    def pairs(self, a: str, b: str, fold: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, d_a) and (n, d_b) held-out pairs of all data sets that have some."""
-        dims = self._data.dims
-        parts = [self._data.samples[name].paired(a, b, self._fold) for name in _holding(self._data, a, b)]
+        dims, fold = self._data.dims, self._fold if fold is None else fold
+        parts = [self._data.samples[name].paired(a, b, fold) for name in _holding(self._data, a, b)]
         left = torch.cat([torch.zeros(0, dims[a]), *(x for x, _ in parts)])
         return left, torch.cat([torch.zeros(0, dims[b]), *(y for _, y in parts)])
+
+    def own(self, a: str, b: str) -> torch.Tensor:
+        """(n, n) scores of the fold's pairs of two spaces."""
+        left, right = self.pairs(a, b)
+        table: torch.Tensor = self._method.score(a, left, b, right)
+        return table
 
     def hop(self, a: str, b: str) -> HopScores | None:
         """None where there are fewer than two held-out pairs."""
@@ -68,44 +109,70 @@ class HeldOutFold:
         if len(left) < 2:
             return None
         names = _holding(self._data, a, b)
-        more_a, more_b = (
-            torch.cat(_rows(self._seen, names, space)) for space in (a, b)
-        )
+        more_a, more_b = (torch.cat(_rows(self._seen, names, space)) for space in (a, b))
         score = self._method.score
         forward = score(a, left, b, torch.cat([right, more_b]))
         backward = score(a, torch.cat([left, more_a]), b, right).T
         return HopScores(forward, backward)
 
+    def unseen(self, a: str, b: str) -> UnseenScores:
+        """Of a fold that was left out with a second one."""
+        (left, right), (other_a, other_b) = self.pairs(a, b), self.pairs(a, b, self._other)
+        score = self._method.score
+        return UnseenScores(score(a, left, b, right), score(a, left, b, other_b), score(a, other_a, b, right).T)
+
     def bridge(self, route: Route) -> BridgeScores | None:
-        """None where some hop has fewer than two held-out pairs."""
-        hops = [self.pairs(a, b) for a, b in pairwise(route)]
+        """On rows of the fold; None where some hop has fewer than two."""
+        return self._bridge(route, [self._fold] * (len(route) - 1))
+
+    def crossed(self, route: Route) -> list[BridgeScores]:
+        """Of two folds that were left out, every other hop's rows from one and the rest from the other.
+
+        So no item, and no two items of a family, is on both sides of a pivot.
+        """
+        both = [(self._fold, self._other), (self._other, self._fold)]
+        found = [self._bridge(route, [ends[i % 2] for i in range(len(route) - 1)]) for ends in both]
+        return [each for each in found if each is not None]
+
+    def round_trip(self, a: str, b: str) -> BridgeScores | None:
+        """From a space to another and back, as if to a third that were just like the first.
+
+        A row is described by its scores with landmarks of the other space; these profiles are compared by cosine.
+        """
+        here, there = self.pairs(a, b), self.pairs(a, b, self._other)
+        if min(len(here[0]), len(there[0])) < 2:
+            return None
+        profiles = [self._shown(a, rows, (b,)) for rows in (here[0], there[0])]
+        left, right = (torch.nn.functional.normalize(rows - rows.mean(0)) for rows in profiles)
+        return BridgeScores(left @ right.T, (self._pivot((a, b), here[1], there[1]),))
+
+    def _bridge(self, route: Route, folds: Sequence[int | None]) -> BridgeScores | None:
+        hops = [self.pairs(a, b, fold) for (a, b), fold in zip(pairwise(route), folds, strict=True)]
         if min(len(left) for left, _ in hops) < 2:
             return None
         scores = self._method.score(route[0], hops[0][0], route[-1], hops[-1][1])
         pivots = [
-            self._pivot(route[i - 1 : i + 2], before[1], after[0])
+            self._pivot((route[i - 1], route[i], route[i + 1]), before[1], after[0])
             for i, (before, after) in enumerate(pairwise(hops), start=1)
         ]
         return BridgeScores(scores, tuple(pivots))
 
     def _pivot(self, around: Route, before: torch.Tensor, after: torch.Tensor) -> PivotRows:
-        """What the method sees in a pivot's rows: their scores with landmarks, fitted rows of the spaces beside it.
-
-        Scores instead of ``embed``, whose joint space may be made for another pair.
-        """
-        space = around[1]
-        marks = {other: _rows(self._seen, _holding(self._data, space, other), other) for other in around[::2]}
-        fitted = _rows(self._seen, list(self._seen.samples), space)
-
-        def shown(rows: torch.Tensor) -> torch.Tensor:
-            tables = [self._method.score(space, rows, other, torch.cat(m)[:LANDMARKS]) for other, m in marks.items()]
-            return torch.cat([table.to(torch.float64) for table in tables], 1)
-
-        parts = [shown(rows) for rows in fitted if len(rows)]
-        centred = torch.cat([part - part.mean(0) for part in parts])
+        """What the method sees in a pivot's rows. ``around``: the pivot in second place, beside it its neighbours."""
+        space, beside = around[1], around[::2]
+        parts = [self._shown(space, rows, beside) for rows in _rows(self._seen, list(self._seen.samples), space)]
+        centred = torch.cat([part - part.mean(0) for part in parts if len(part)])
         scale = centred.std(0).clamp(min=1e-12)
         covariance = (centred / scale).T @ (centred / scale) / len(centred)
-        return PivotRows(shown(before) / scale, shown(after) / scale, covariance)
+        return PivotRows(
+            self._shown(space, before, beside) / scale, self._shown(space, after, beside) / scale, covariance
+        )
+
+    def _shown(self, space: str, rows: torch.Tensor, beside: Sequence[str]) -> torch.Tensor:
+        """(n, r) scores with landmarks, fitted rows of the spaces beside: ``embed`` may be made for another pair."""
+        marks = {other: _rows(self._seen, _holding(self._data, space, other), other) for other in beside}
+        tables = [self._method.score(space, rows, other, torch.cat(m)[:LANDMARKS]) for other, m in marks.items()]
+        return torch.cat([table.to(torch.float64) for table in tables], 1)
 
 
 def _rows(data: FitData, names: Sequence[str], space: str) -> list[torch.Tensor]:
@@ -116,7 +183,9 @@ def _rows(data: FitData, names: Sequence[str], space: str) -> list[torch.Tensor]
 def held_out_folds(
     method: Any, data: FitData, targets: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]], seed: int
 ) -> Iterator[HeldOutFold]:
-    """The method fitted again without each of up to five folds: as many more fits, with the options it has chosen.
+    """The method fitted again without each of up to five folds, and without each two that follow one another.
+
+    That is up to ten more fits, with the options it has chosen.
 
     Args:
         method: Fitted.
@@ -131,20 +200,35 @@ def held_out_folds(
     hops = [(a, b) for _, a, b in edges]
     wanted = list(dict.fromkeys([*targets, *hops]))
     told = {"targets": wanted, "routes": {**{hop: (hop,) for hop in hops}, **routes}, "seed": seed}
-    for fold in selection_folds(data, edges, limit=FOLDS):
-        seen = data.without_fold(fold)
-        yield HeldOutFold(refitted(method, seen, told), seen, data, fold)
+    folds = selection_folds(data, edges, limit=FOLDS)
+    for fold, other in zip(folds, folds[1:] + folds[:1], strict=True):
+        seen, further = data.without_fold(fold), None
+        less = seen.without_fold(other) if other != fold else seen
+        if other != fold and _fittable(less, hops):
+            further = HeldOutFold(refitted(method, less, told), less, data, fold, other=other)
+        yield HeldOutFold(refitted(method, seen, told), seen, data, fold, further=further)
 
 
 def refitted(method: Any, data: FitData, told: Mapping[str, Any]) -> Any:
     """A method fitted to other rows, as far as it can with the choices it has made: ``refit``, else ``settled``."""
-    if hasattr(method, "refit"):
+    if callable(getattr(method, "refit", None)):
         return method.refit(data, **told)
     settled = getattr(method, "settled", None)
     if settled is not None and not signature(settled).parameters:  # that of trained methods asks for more
         with suppress(SelectionError):  # a rank that all rows allow may be too high for fewer
             return settled().fit(data, **told)
     return method.fit(data, **told)
+
+
+def repeats_cheaply(method: Any) -> bool:
+    """Whether a fitted method can be fitted to other rows without choosing or training again."""
+    settled = getattr(method, "settled", None)
+    return callable(getattr(method, "refit", None)) or (settled is not None and not signature(settled).parameters)
+
+
+def _fittable(data: FitData, hops: Sequence[Pair]) -> bool:
+    """Whether every two spaces that had rows together still have some."""
+    return min((data.moments.pairs(a, b) for a, b in hops), default=0) >= _FEWEST
 
 
 def _holding(data: FitData, a: str, b: str) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 _POINTS = 65
 _SMALLEST = 1e-15
 _FEWEST = 1e-9  # share of wrong items above or below the right one
+_RESOLVED = 1.5  # wrong items above a right one, from which on their number tells a share
 
 
 def mean_reciprocal_rank(beaten: torch.Tensor, gallery: int) -> float:
@@ -104,31 +105,26 @@ def standardised(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Scores of right and of wrong items in standard deviations of their query's wrong items.
 
     Args:
-        scores: (n, m) with m >= n: the right item of query i is in column i; m at least 3.
+        scores: (n, n), the right item of query i in column i; n at least 4.
 
     Returns:
-        (n,) of the right items and (n * (m - 1),) of the wrong ones.
+        (n,) of the right items and (n * (n - 1),) of the wrong ones.
     """
+    right, wrong = right_and_wrong(scores)
+    mean, deviation = wrong.mean(1, keepdim=True), wrong.std(1, keepdim=True).clamp(min=1e-12)
+    return unbiased((right - mean) / deviation, wrong.shape[1])[:, 0], ((wrong - mean) / deviation).flatten()
+
+
+def right_and_wrong(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n, 1) of the diagonal and (n, n - 1) of all else, float64, of an (n, n) table."""
     table = scores.to(torch.float64)
-    n, m = table.shape
-    right = torch.arange(n)
-    wrong = torch.ones(n, m, dtype=torch.bool)
-    wrong[right, right] = False
-    others = table[wrong].reshape(n, m - 1)
-    mean, deviation = others.mean(1, keepdim=True), others.std(1, keepdim=True).clamp(min=1e-12)
-    return (table[right, right] - mean[:, 0]) / deviation[:, 0], ((others - mean) / deviation).flatten()
+    n = len(table)
+    return table.diagonal()[:, None], table[~torch.eye(n, dtype=torch.bool)].reshape(n, n - 1)
 
 
-def beaten_share(scores: torch.Tensor) -> torch.Tensor:
-    """(n,) share of a query's own wrong items that score above the right one, ties half; args as ``standardised``.
-
-    Where none or all do, half an item is assumed to do otherwise.
-    """
-    table = scores.to(torch.float64)
-    right = table.diagonal()[:, None]
-    above = ((table > right).sum(1) + (table >= right).sum(1) - 1).to(torch.float64) / 2
-    others = table.shape[1] - 1
-    return above.clamp(0.5, others - 0.5) / others
+def unbiased(standard: torch.Tensor, count: int) -> torch.Tensor:
+    """Scores divided by the standard deviation of few others, of which the inverse is too large on average (Hedges)."""
+    return standard * (1 - 3 / (4 * (count - 1) - 1))
 
 
 @dataclass(frozen=True)
@@ -144,23 +140,31 @@ class OwnRanks:
     gains: tuple[float, ...]
 
     @classmethod
-    def of(cls, pooled: torch.Tensor, shares: torch.Tensor) -> OwnRanks:
-        """The map that turns the distribution of one into the other's.
+    def of(cls, pooled: torch.Tensor, shares: torch.Tensor, others: float) -> OwnRanks:
+        """The map that turns the distribution of one into the other's, as far as so many wrong items show it.
 
         Args:
             pooled: (n,) deviates of right scores among all wrong ones.
             shares: (n,) shares of their own query's wrong items that score above them.
+            others: How many wrong items a query was scored with.
         """
         own = -torch.special.ndtri(shares.to(torch.float64).clamp(_FEWEST, 1 - _FEWEST))
         at, goal = (torch.tensor(quantiles(values), dtype=torch.float64) for values in (pooled, own))
-        # an item that nothing beats says only that its deviate is no less: there the pooled tail knows more
-        goal = torch.maximum(goal, torch.minimum(at, goal.max() + (at - at[goal.argmax()]).clamp(min=0)))
-        return cls(tuple(_interpolated(GRID, at, goal - at).tolist()))
+        reach = -torch.special.ndtri(torch.tensor(min(_RESOLVED / others, 0.5), dtype=torch.float64))
+        # an item that nothing beats says only that its deviate is no less: beyond, the gain stays as it was
+        known = goal.abs() <= reach
+        if int(known.sum()) < 2:
+            return cls(tuple([0.0] * len(GRID)))
+        return cls(tuple(_interpolated(GRID, at[known], (goal - at)[known]).tolist()))
 
     @classmethod
     def mean(cls, several: Sequence[OwnRanks]) -> OwnRanks:
         """Their mean, gain by gain."""
         return cls(tuple(sum(values) / len(values) for values in zip(*(each.gains for each in several), strict=True)))
+
+    def scaled(self, share: float) -> OwnRanks:
+        """So much of every gain."""
+        return OwnRanks(tuple(share * gain for gain in self.gains))
 
     def applied(self, pooled: torch.Tensor) -> torch.Tensor:
         """(n,) deviates among a query's own wrong items, from those among all; never in another order."""

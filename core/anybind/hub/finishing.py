@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anybind.artifact import METRICS, MOMENTS, Config, Saved, read_artifact, write_artifact
+from anybind.artifact import FORECAST, METRICS, MOMENTS, Config, Saved, read_artifact, write_artifact
+from anybind.forecasting.basis_text import parsed_basis
 from anybind.moments_file import moments_from
 from anybind.report.card import card_texts
 from anybind.report.card_facts import CardFacts
@@ -29,7 +30,10 @@ def finish(folder: str | Path, repo_id: str, licence: str | None = None) -> Save
     config = saved.config
     chosen = licence or config.licence
     fewest = None if saved.moments is None else moments_from(saved.moments, Path(folder) / MOMENTS).fewest_rows
-    facts = CardFacts(config.method, config.spaces, config.training, saved.texts.get(METRICS), chosen, repo_id, fewest)
+    forecast = saved.texts.get(FORECAST)
+    basis = None if forecast is None else parsed_basis(forecast, Path(folder) / FORECAST)
+    facts = CardFacts(config.method, config.spaces, config.training, saved.texts.get(METRICS), chosen, repo_id, fewest,
+                      basis)  # fmt: skip
     texts = {**saved.texts, **card_texts(facts)}
     if texts == saved.texts and chosen == config.licence:
         return saved

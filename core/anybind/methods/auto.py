@@ -197,18 +197,24 @@ class Auto(OnFeatures):
         return self._latent().impute(goal, rows, present)
 
     def fuse(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
-        """As ``PCCA.fuse``, unit rows; UsageError unless pcca alone scores: the others cannot fuse."""
-        model = self._latent()
-        if tuple(self.scoring) != ("pcca",):
-            raise UsageError(
-                "what pcca fuses cannot be compared with what other methods embed", got=", ".join(self.scoring),
-                expected="pcca alone", hint="fit with method pcca",
-            )  # fmt: skip
-        return torch.nn.functional.normalize(model.fuse(rows, present), dim=1)
+        """Unit rows, as ``fuse`` of the method that scores; UsageError where it has none, or several score."""
+        fused: torch.Tensor = self._sole("fuse").fuse(rows, present)
+        return torch.nn.functional.normalize(fused, dim=1)
 
     def uncertainty(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
-        """As ``PCCA.uncertainty``; UsageError unless pcca is among the methods."""
-        return self._latent().uncertainty(rows, present)
+        """As ``uncertainty`` of the method that scores; UsageError where it has none, or several score."""
+        told: torch.Tensor = self._sole("uncertainty").uncertainty(rows, present)
+        return told
+
+    def _sole(self, verb: str) -> Any:
+        """The one method that scores, if it is able to; what others fuse cannot be compared with its embeddings."""
+        only = self.members[self.scoring[0]] if len(self.scoring) == 1 else None
+        if not hasattr(only, verb):
+            raise UsageError(
+                f"auto has no one method that can {verb}", got=", ".join(self.scoring), expected="pcca or cca-chain",
+                hint="fit with combine: first, and with methods that can",
+            )  # fmt: skip
+        return only
 
     def _scorers(self) -> dict[str, BinderMethod]:
         return {name: self.members[name] for name in self.scoring}

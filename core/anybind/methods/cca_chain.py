@@ -41,7 +41,7 @@ from anybind.methods.canonical import (
     shrinkage_per_space,
 )
 from anybind.methods.chain import Chain, Pair, Route, routes_of_pairs
-from anybind.methods.chain_binder import ChainBinder
+from anybind.methods.fusing_chain import FusingChain
 from anybind.methods.linalg import matrix_root
 from anybind.methods.whitening import Whitening
 
@@ -53,8 +53,8 @@ _CLEARLY_BETTER = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class CCAChain(ChainBinder):
-    """Shrunk canonical correlation analyses, chained.
+class CCAChain(FusingChain):
+    """Shrunk canonical correlation analyses, chained; embeddings of several spaces can be fused (``FusingChain``).
 
     Args:
         shrinkage: Of a space's covariance, in units of its mean eigenvalue, or "auto" to choose it per hop.

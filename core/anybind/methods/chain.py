@@ -106,6 +106,14 @@ class Chain:
         matrix = self._map(space, place)
         return rows if matrix is None else rows @ matrix
 
+    def dim(self, space: str) -> int:
+        """Length of a space's rows; NoPathError where the fit did not reach it."""
+        return len(self._mean(space))
+
+    def embeds(self, space: str) -> bool:
+        """Whether rows of a space can be carried to the hub."""
+        return space in self.means and (space == self.hub or (space, self.hub) in self.maps)
+
     def _mean(self, space: str) -> torch.Tensor:
         if space not in self.means:
             raise NoPathError("the binder was fitted without a route to a space", where=repr(space))

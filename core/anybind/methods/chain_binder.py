@@ -17,7 +17,7 @@ from anybind.methods.similarity import InnerProduct
 from anybind.moments import Moments
 from anybind.steps import Steps
 
-_STATE = ("chain", "chosen")
+_STATE = ("chain", "chosen", "reliability")
 
 
 @dataclass(frozen=True, kw_only=True)

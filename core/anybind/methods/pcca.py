@@ -16,21 +16,25 @@ spaces of one data set: what they share says how reliable each is, and nothing e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from anybind.errors import NoPathError, UsageError
+from anybind.errors import NoPathError, SelectionError, UsageError
 from anybind.fit_data import FitData
 from anybind.methods.choice import USUAL_SHRINKAGE, Judge, checked_rank, rank_candidates
+from anybind.methods.held_out_reliability import Pair, held_out_agreement, shared_out, signal_over_noise
 from anybind.methods.joined import connected_parts, joined_groups
 from anybind.methods.latent import LatentModel, Start, run_em
 from anybind.methods.latent_space import LatentSpace
 from anybind.methods.mean_shift import latent_shifts
 from anybind.methods.on_features import OnFeatures
-from anybind.methods.posterior import Imputed, Posterior, Rows, imputed, posterior_of
+from anybind.methods.posterior import Imputed, Posterior, fused, imputed, posterior_of
+from anybind.methods.presence import Rows
 from anybind.methods.principal import PrincipalAxes, principal_axes, projections
 from anybind.methods.similarity import CanonicalPair, InnerProduct, canonical_pair
 from anybind.methods.space_map import pooled_means
@@ -62,6 +66,9 @@ class PCCA(OnFeatures):
             are 20 or more rows of each. That uses statistics of the test batch, so a score then depends on
             the other rows.
         features, kernel, width, landmarks, feature_dims: As in ``OnFeatures``.
+        spaces, parts: What was fitted: every space, and which of them are joined.
+        trust: Space -> c in (0, 1]: its precision on held-out rows, as a share of what the fit saw. Empty where no
+            rows could be held out.
     """
 
     rank: int | str = "auto"
@@ -75,9 +82,10 @@ class PCCA(OnFeatures):
     centring: str = "training"
     spaces: Mapping[str, LatentSpace] = field(default_factory=dict)
     parts: Sequence[Sequence[str]] = ()
+    trust: Mapping[str, float] | None = None
 
     def settled(self) -> PCCA:
-        """This method unfitted, with the rank and shrinkage it has chosen."""
+        """This method unfitted, with the rank and shrinkage it has chosen, and the trust it has measured."""
         return replace(self, spaces={}, parts=())
 
     # ------------------------------------------------------------------------------------ fitting
@@ -101,9 +109,8 @@ class PCCA(OnFeatures):
         axes = principal_axes(data.moments, self.dims)
         moments = data.moments.projected(projections(axes))
         chosen = self._choose(data, moments, axes)
-        groups = joined_groups(moments)
-        model = chosen._em(Start.of(groups), groups, int(chosen.rank), float(chosen.shrinkage))
-        return chosen._fitted(model, data.moments, groups, axes)
+        fitted = chosen._run(data.moments, moments, axes)
+        return fitted if self.trust is not None else replace(fitted, trust=fitted._measured_trust(data, axes))
 
     def fit_moments(self, moments: Moments) -> PCCA:
         """Fit where rows may not leave their owners: to the merged moments of all of them.
@@ -147,7 +154,35 @@ class PCCA(OnFeatures):
             model = run_em(start, groups, shrinkage, steps)
         else:
             model = self._em(Start.of(groups), groups, rank, shrinkage)
+        grown = self._fitted(model, moments, groups, axes)
+        if not self.trust:
+            return grown
+        least = min(self.trust.values())  # no held-out rows tell of new spaces
+        return replace(grown, trust=dict.fromkeys(grown.spaces, least) | dict(self.trust))
+
+    def _run(self, moments: Moments, projected: Moments, axes: Mapping[str, PrincipalAxes]) -> PCCA:
+        """Fitted with the rank and shrinkage it has."""
+        groups = joined_groups(projected)
+        model = self._em(Start.of(groups), groups, int(self.rank), float(self.shrinkage))
         return self._fitted(model, moments, groups, axes)
+
+    def _measured_trust(self, data: FitData, axes: Mapping[str, PrincipalAxes]) -> dict[str, float]:
+        """Fits without a fold tell, by its rows, how much less precise each space is than it looked to them."""
+        brief = replace(self, steps=min(self.steps, _SELECTION_STEPS))
+
+        def refit(seen: FitData) -> PCCA:
+            return brief._run(seen.moments, seen.moments.projected(projections(axes)), axes)
+
+        with suppress(SelectionError):  # a fit with given options needs no held-out rows
+            kept = shared_out(held_out_agreement(data, refit, PCCA.embed, PCCA._expected_agreement))
+            return {space: _trust(self.spaces[space], share) for space, share in kept.items()}
+        return {}
+
+    def _expected_agreement(self, pair: Pair) -> float:
+        """How far the embeddings of two spaces correlate as wholes, by the model."""
+        a, b = (self.spaces[space].reliability for space in pair)
+        size = float(a.trace() * b.trace()) ** 0.5
+        return float((a * b).sum()) / size if size > 0 else 0.0
 
     def _em(self, start: Start, groups: Sequence[Group], rank: int, shrinkage: float) -> LatentModel:
         model = start.model(rank, self.noise, own_priors=self.latent == "own")
@@ -232,6 +267,8 @@ class PCCA(OnFeatures):
     def fuse(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
         """Posterior mean of z given all that each row shows, (n, rank) float32; one space alone is ``embed``.
 
+        Spaces count by their precision on held-out rows beside each other; see ``anybind.methods.posterior.fused``.
+
         Args:
             rows: Space -> (n, dim); row i of every space is the same item.
             present: Space -> (n,) bool, where rows are missing. A row that shows nothing is at the mean, 0.
@@ -241,7 +278,8 @@ class PCCA(OnFeatures):
             ShapeError: the shapes do not fit.
             NoPathError: no chain of data sets joins the spaces.
         """
-        return self.posterior(rows, present).mean.to(torch.float32)
+        self._require_joined(*rows)
+        return fused(self.spaces, rows, present, self.trust or {}).to(torch.float32)
 
     def uncertainty(self, rows: Rows, present: Rows | None = None) -> torch.Tensor:
         """(n,) float32 in (0, 1]: mean posterior variance per dim of z; 1 where a row says nothing.
@@ -253,7 +291,7 @@ class PCCA(OnFeatures):
     def posterior(self, rows: Rows, present: Rows | None = None) -> Posterior:
         """Mean and covariance of z given all that each row shows; args and errors as for ``fuse``."""
         self._require_joined(*rows)
-        return posterior_of(self.spaces, rows, present)
+        return posterior_of(self.spaces, rows, present, self.trust)
 
     def impute(self, goal: str, rows: Rows, present: Rows | None = None) -> Imputed:
         """What a space's rows are expected to be, in the coordinates the method sees, given what each row shows.
@@ -270,7 +308,7 @@ class PCCA(OnFeatures):
             As ``fuse``.
         """
         self._require_joined(goal, *rows)
-        return imputed(self.spaces, goal, rows, present)
+        return imputed(self.spaces, goal, rows, present, self.trust)
 
     def _pair(self, space_a: str, space_b: str) -> CanonicalPair:
         self._require_joined(space_a, space_b)
@@ -293,7 +331,8 @@ class PCCA(OnFeatures):
     def config(self) -> dict[str, Any]:
         """Fitted choices."""
         options = {name: getattr(self, name) for name in _OPTIONS} | self.feature_config()
-        return options | {"spaces": sorted(self.spaces), "parts": [list(part) for part in self.parts]}
+        parts = [list(part) for part in self.parts]
+        return options | {"spaces": sorted(self.spaces), "parts": parts, "trust": dict(self.trust or {})}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Per space, of dim d and at rank r, float64: mean (d,), map (d, r), precision (r, r); float32: loading
@@ -310,4 +349,10 @@ class PCCA(OnFeatures):
         """
         spaces = {space: LatentSpace.restore(space, tensors, config["rank"]) for space in config["spaces"]}
         options = {name: config[name] for name in _OPTIONS} | cls.saved_features(config)
-        return cls(**options, spaces=spaces, parts=config["parts"])
+        return cls(**options, spaces=spaces, parts=config["parts"], trust=config.get("trust", {}))
+
+
+def _trust(space: LatentSpace, share: float) -> float:
+    """What is left of a space's signal over noise, when its embedding has this share of the model's reliability."""
+    g = math.sqrt(max(float(space.reliability.trace()), 0) / len(space.reliability))
+    return signal_over_noise(share * g) / signal_over_noise(g) if g > 0 else 1.0

@@ -13,6 +13,7 @@ from anybind.report.markdown import inline, table
 
 # A file of each kind for the snippet; texts stand for themselves.
 _SAMPLES = {"image": "picture.png", "audio": "sound.wav", "video": "video.mp4", "depth": "depth.png", "imu": "imu.csv"}
+_GALLERIES = (100, 1000)  # of forecasts
 _LIMITS = """- Numbers hold for data like the test pairs; other data may do better or worse.
 - A pair marked *bridged* was never seen together: what its two sides share beyond the pivot cannot be bound.
 - Scores order candidates. They are no probabilities, and those of two pairs of spaces cannot be compared.
@@ -30,7 +31,7 @@ def model_card(facts: CardFacts) -> str:
     parts = [
         metadata(facts) + f"\n# {_title(facts)}",
         _summary(facts), _graph(facts),
-        "## What binds to what", _pairs_table(facts), *_notes(facts),
+        "## What binds to what", _pairs_table(facts), *_notes(facts), *_forecasts(facts),
         "## Use", _usage(facts),
         "## Encoders", _encoders_table(facts),
         "## Training data", _training_table(facts), *_data_notes(facts),
@@ -86,7 +87,7 @@ def _route(facts: CardFacts, pair: tuple[str, ...]) -> str:
 def _numbers(result: Measured | None) -> tuple[str, ...]:
     if result is None:
         return ("not measured", "", "", "", "", "")
-    interval = f"{result.interval[0]:.3f} – {result.interval[1]:.3f}" if result.interval else ""
+    interval = _interval(result.interval) if result.interval else ""
     recall = [f"{result.recall[k]:.3f}" if k in result.recall else "" for k in (1, 10)]
     oracle = f"{result.oracle:.3f}" if result.oracle is not None else ""
     return (f"{result.mrr:.3f}", interval, *recall, f"{result.chance:.3f}", oracle)
@@ -103,6 +104,32 @@ def _notes(facts: CardFacts) -> Iterator[str]:
     leaked = max(result.leaked for result in facts.measured)
     if leaked:
         yield f"**{leaked} test items also occur in training data**: the numbers are too good by an unknown amount."
+
+
+def _forecasts(facts: CardFacts) -> Iterator[str]:
+    """What to expect of every pair that was asked for, made without looking at a true pair of it."""
+    wanted = [tuple(sorted(pair)) for pair in facts.paths]
+    known = {} if facts.basis is None else {tuple(sorted(pair)): each for pair, each in facts.basis.pairs.items()}
+    told = [known[pair].forecast(gallery) for pair in wanted if pair in known for gallery in _GALLERIES]
+    if not told:
+        return
+    header = ("pair", "gallery", "MRR", "90 % interval", "R@1", "R@10", "chance", "nothing assumed")
+    yield "## What to expect"
+    yield (
+        "Forecast from held-out rows of the training data sets, as means of both directions. No true pair of bridged "
+        "spaces was looked at. *90 % interval* rests on the assumptions below; *nothing assumed* is the range of MRR "
+        "that the data sets allow whatever joins the two."
+    )
+    yield table(header, [
+        (" – ".join(each.pair), f"{each.gallery:,}", f"{each.mrr:.3f}", _interval(each.mrr_interval),
+         f"{each.recall[1]:.3f}", f"{each.recall[10]:.3f}", f"{each.chance:.3f}", _interval(each.identification))
+        for each in told
+    ])  # fmt: skip
+    yield "\n".join(f"- {text}" for text in dict.fromkeys(each.assumptions for each in told))
+
+
+def _interval(values: tuple[float, float]) -> str:
+    return f"{values[0]:.3f} – {values[1]:.3f}"
 
 
 def _usage(facts: CardFacts) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from anybind.artifact import PathInfo, SpaceInfo, Training
+from anybind.forecasting.forecast import Basis
 from anybind.licences import Combined
 from anybind.provenance import combined_licence
 
@@ -52,6 +53,7 @@ class CardFacts:
         licence: The licence that a person has chosen, if any.
         repo_id: The repository it is for, if it is known.
         fewest_summed: Rows of the smallest of the sums in moments.safetensors, if these are kept.
+        basis: What forecasts are calculated from, if there is something.
     """
 
     method: str
@@ -61,6 +63,7 @@ class CardFacts:
     licence: str | None = None
     repo_id: str | None = None
     fewest_summed: int | None = None
+    basis: Basis | None = None
 
     @cached_property
     def licences(self) -> Combined:

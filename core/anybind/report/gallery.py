@@ -25,12 +25,14 @@ class HitShown:
         score: The binder's score, higher is likelier.
         correct: Whether it is the query's true item.
         label: The item in words, for those who do not see the preview.
+        lang: The item's language (BCP 47), if it is text in one.
     """
 
     html: str
     score: float
     correct: bool
     label: str = ""
+    lang: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class QueryShown:
         gallery_size: How many items were searched.
         answer: The true item, when it is not among ``hits``.
         lang: The query's language (BCP 47), if it is text in one.
+        words: The query in words, for those who do not see the preview.
     """
 
     query_html: str
@@ -54,6 +57,22 @@ class QueryShown:
     gallery_size: int
     answer: HitShown | None = None
     lang: str | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryShown:
+    """Some queries of one space, and what they found in another.
+
+    Attributes:
+        queries_from: The space that was searched with.
+        items_from: The space that was searched.
+        queries: At least one.
+    """
+
+    queries_from: str
+    items_from: str
+    queries: tuple[QueryShown, ...]
 
 
 def choose_rows(ids: Sequence[str], count: int = 10) -> list[int]:
@@ -78,7 +97,9 @@ def queries_shown(
     query: Callable[[int], str],
     item: Callable[[int], str],
     words: Callable[[int], str] = lambda _: "",
+    query_words: Callable[[int], str] = lambda _: "",
     lang: str | None = None,
+    item_lang: str | None = None,
     top: int = TOP,
 ) -> list[QueryShown]:
     """What some queries found among all items; row i of queries and items is the same thing.
@@ -90,7 +111,9 @@ def queries_shown(
         query: Row -> HTML of the query.
         item: Row -> HTML of the item.
         words: Row -> the item in words.
+        query_words: Row -> the query in words.
         lang: The queries' language.
+        item_lang: The items' language.
         top: How many hits to show, at least 1.
 
     Raises:
@@ -109,11 +132,12 @@ def queries_shown(
     for position, row in enumerate(rows):
 
         def hit(found: int, position: int = position, row: int = row) -> HitShown:
-            return HitShown(item(found), float(scores[position, found]), found == row, words(found))
+            return HitShown(item(found), float(scores[position, found]), found == row, words(found), item_lang)
 
         answer = None if row in best[position] else hit(row)
         hits = tuple(map(hit, best[position]))
-        shown.append(QueryShown(query(row), ids[row], hits, ranks[position], len(ids), answer, lang))
+        told = query(row), ids[row], hits, ranks[position], len(ids), answer, lang, query_words(row)
+        shown.append(QueryShown(*told))
     return shown
 
 

@@ -1,10 +1,15 @@
-"""Results as tables with bars, in HTML without scripts."""
+"""Results as tables with bars and figures, in HTML without scripts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
+
+from anybind.report.cautions import leak_sentence
+from anybind.report.figures.axes import folded, number, table
+from anybind.report.figures.recall_plot import recall_figure
+from anybind.report.figures.reliability_plot import reliability_figure
 
 _CUTOFFS = {"1": "first", "5": "in the first five", "10": "in the first ten"}
 
@@ -15,7 +20,7 @@ def results_html(results: Sequence[Mapping[str, Any]]) -> str:
     Args:
         results: As ``RunResult.results``: ``pair``, ``method``, ``n_queries``, ``mrr``, ``recall``; and where
             there are any ``interval``, ``baselines``, ``oracle``, ``share_of_oracle``, ``chance``,
-            ``per_seed``, ``leaked_ids``. Fractions of 1.
+            ``per_seed``, ``leakage`` (or ``leaked_ids``), ``recall_curve``, ``reliability``. Fractions of 1.
     """
     if not results:
         return "<p>The graph names no test pairs, so nothing was measured.</p>"
@@ -23,9 +28,9 @@ def results_html(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _result(result: Mapping[str, Any]) -> str:
-    pair = " ↔ ".join(map(escape, result["pair"]))
-    parts = [f"<h3>{pair}</h3><p>{_sentence(result)}</p>", _tiles(result), _bars(result)]
-    return "".join([*parts, _remarks(result), _seeds(result)])
+    a, b = (escape(str(space)) for space in result["pair"])
+    parts = [f"<h3>{a} ↔ {b}</h3><p>{_sentence(result)}</p>", _tiles(result), _bars(result)]
+    return "".join([*parts, _remarks(result), _figures(result), _seeds(result)])
 
 
 def _sentence(result: Mapping[str, Any]) -> str:
@@ -57,7 +62,7 @@ def _bars(result: Mapping[str, Any]) -> str:
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[str]:
-    yield _row(escape(result["method"]), result, "own")
+    yield _row(escape(str(result["method"])), result, "own")
     for name, measured in (result.get("baselines") or {}).items():
         yield _row(f"{escape(name)} <small>baseline</small>", measured, "other")
     if result.get("oracle"):
@@ -83,12 +88,16 @@ def _row(name: str, measured: Mapping[str, Any] | float, kind: str) -> str:
 
 
 def _remarks(result: Mapping[str, Any]) -> str:
-    leaked = result.get("leaked_ids")
-    if leaked is None:
-        return ""
-    if leaked:
-        return f'<p class="careful">Careful: {leaked:,} test items are in the training data too.</p>'
-    return "<p>No test item is in the training data.</p>"
+    sentence = leak_sentence(result)
+    css = ' class="careful"' if sentence.startswith("Careful") else ""
+    return f"<p{css}>{sentence}</p>" if sentence else ""
+
+
+def _figures(result: Mapping[str, Any]) -> str:
+    curve, reliability = result.get("recall_curve"), result.get("reliability")
+    drawn = [recall_figure(curve)] if curve else []
+    drawn += [reliability_figure(reliability)] if reliability else []
+    return f'<div class="figures">{"".join(drawn)}</div>' if drawn else ""
 
 
 def _seeds(result: Mapping[str, Any]) -> str:
@@ -96,19 +105,12 @@ def _seeds(result: Mapping[str, Any]) -> str:
     if len(per_seed) < 2:
         return ""
     cutoffs = [k for k in _CUTOFFS if k in (per_seed[0].get("recall") or {})]
-    names = ["Seed", "MRR", *[f"R@{k}" for k in cutoffs]]
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    rows = "".join(_seed_row(index, part, cutoffs) for index, part in enumerate(per_seed))
-    return (
-        f'<details><summary>Seed by seed</summary><table class="plain"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></details>"
-    )
-
-
-def _seed_row(index: int, part: Mapping[str, Any], cutoffs: Sequence[str]) -> str:
-    values = [part["mrr"], *[part["recall"][k] for k in cutoffs]]
-    cells = "".join(f"<td>{value:.3f}</td>" for value in values)
-    return f'<tr><th scope="row">{part.get("seed", index)}</th>{cells}</tr>'
+    rows = [
+        [str(part.get("seed", index)), number(part["mrr"]), *(number(part["recall"][k]) for k in cutoffs)]
+        for index, part in enumerate(per_seed)
+    ]
+    head = ["Seed", "MRR", *(f"R@{k}" for k in cutoffs)]
+    return folded("Seed by seed", table(head, rows, "Every seed by itself"))
 
 
 def _percent(share: float) -> str:

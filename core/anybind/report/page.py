@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -15,8 +16,13 @@ from typing import Any
 from anybind.bridge_plan import BridgePlan, ordered_pair
 from anybind.errors import AnybindError
 from anybind.graph import BridgeGraph
+from anybind.report.browsing import galleries_html
+from anybind.report.cautions import cautions_html
 from anybind.report.drawing import graph_svg
-from anybind.report.gallery import HitShown, QueryShown
+from anybind.report.figures.embedding_map import MapShown, embedding_map
+from anybind.report.figures.forecast_plot import forecast_figure
+from anybind.report.figures.heat_map import heat_map
+from anybind.report.gallery import GalleryShown
 from anybind.report.numbers import results_html
 
 _LEGEND = (
@@ -26,32 +32,41 @@ _LEGEND = (
 )
 
 
-def write_page(
-    path: Path | str,
-    *,
-    title: str,
-    bridge: BridgeGraph,
-    plans: Sequence[BridgePlan],
-    results: Sequence[Mapping[str, Any]] = (),
-    gallery: Sequence[QueryShown] = (),
-    attributions: Sequence[str] = (),
-    facts: Mapping[str, str] | None = None,
-) -> Path:
-    """Write the page, whole or not at all; arguments as ``render_page``.
+@dataclass(frozen=True)
+class Page:
+    """What a page shows. All texts are escaped by it; only previews are taken as HTML.
+
+    Attributes:
+        title: What was run.
+        bridge: The bridging graph, drawn.
+        plans: The routes of every target.
+        results: As ``anybind.report.numbers.results_html`` takes them.
+        matrix: Every pair of spaces, as ``anybind.report.figures.heat_map.heat_map`` takes them.
+        galleries: Queries and what they found; None where nothing could be searched, as the items were not at hand.
+        maps: Test items in the joint space.
+        attributions: What must stand wherever the samples are shown, one text a data set.
+        facts: Name -> value for the foot of the page: graph, method, seeds, version.
+    """
+
+    title: str
+    bridge: BridgeGraph
+    plans: Sequence[BridgePlan]
+    results: Sequence[Mapping[str, Any]] = ()
+    matrix: Sequence[Mapping[str, Any]] = ()
+    galleries: Sequence[GalleryShown] | None = ()
+    maps: Sequence[MapShown] = ()
+    attributions: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_page(path: Path | str, page: Page) -> Path:
+    """Write a page, whole or not at all.
 
     Raises:
         AnybindError: the file cannot be written.
     """
     target = Path(path)
-    content = render_page(
-        title=title,
-        bridge=bridge,
-        plans=plans,
-        results=results,
-        gallery=gallery,
-        attributions=attributions,
-        facts=facts,
-    )
+    content = render_page(page)
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,38 +80,35 @@ def write_page(
     return target
 
 
-def render_page(
-    *,
-    title: str,
-    bridge: BridgeGraph,
-    plans: Sequence[BridgePlan],
-    results: Sequence[Mapping[str, Any]] = (),
-    gallery: Sequence[QueryShown] = (),
-    attributions: Sequence[str] = (),
-    facts: Mapping[str, str] | None = None,
-) -> str:
-    """The page as HTML.
-
-    Args:
-        title: What was run. Escaped here, as all texts are; only previews are taken as HTML.
-        bridge: The bridging graph, drawn.
-        plans: The routes of every target.
-        results: As ``anybind.report.numbers.results_html`` takes them.
-        gallery: Queries and what they found, e.g. from ``anybind.report.gallery.queries_shown``.
-        attributions: What must stand wherever the samples are shown, one text a data set.
-        facts: Name -> value for the foot of the page: graph, method, seeds, version.
-    """
-    template = Template(_piece("page.html"))
-    return template.substitute(
-        title=escape(title),
+def render_page(page: Page) -> str:
+    """The page as HTML. Sections that would be empty are left out."""
+    sections = {name: content for name, content in _sections(page).items() if content[1]}
+    return Template(_piece("page.html")).substitute(
+        title=escape(page.title),
         style=_piece("page.css"),
-        summary="".join(f"<p>{_summary(plan, bridge)}</p>" for plan in plans),
-        route=_route(bridge, plans),
-        numbers=results_html(results),
-        gallery=_gallery(gallery),
-        sources=_sources(attributions),
-        facts=_facts(facts or {}),
+        summary="".join(f"<p>{_summary(plan, page.bridge)}</p>" for plan in page.plans),
+        contents="".join(f'<li><a href="#{name}">{heading}</a></li>' for name, (heading, _) in sections.items()),
+        sections="".join(
+            f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>{content}</section>'
+            for name, (heading, content) in sections.items()
+        ),
+        facts=_facts(page.facts),
     )
+
+
+def _sections(page: Page) -> dict[str, tuple[str, str]]:
+    """Name of a section -> its heading and its content."""
+    shown = "" if page.galleries is None else galleries_html(page.galleries)
+    return {
+        "cautions": ("Before you trust these numbers", cautions_html(page.results)),
+        "route": ("The route", _route(page.bridge, page.plans)),
+        "forecast": ("Forecast and truth", forecast_figure(page.results)),
+        "numbers": ("The numbers", results_html(page.results)),
+        "pairs": ("All pairs", heat_map(page.matrix)),
+        "space": ("The joint space", _maps(page.maps)),
+        "found": ("What was found", shown),
+        "sources": ("Sources and licences", _sources(page.attributions)),
+    }
 
 
 def _piece(name: str) -> str:
@@ -129,48 +141,8 @@ def _route(bridge: BridgeGraph, plans: Sequence[BridgePlan]) -> str:
     )
 
 
-def _gallery(gallery: Sequence[QueryShown]) -> str:
-    if not gallery:
-        return "<p>No queries were run.</p>"
-    size, shown = gallery[0].gallery_size, len(gallery)
-    first, near = sum(query.rank <= 1 for query in gallery), sum(query.answer is None for query in gallery)
-    intro = (
-        f"{shown} of {size:,} test queries, evenly spaced in the order of their ids: a fixed rule, so that "
-        f"nobody picks the good ones. Each searched all {size:,} items. The right one came first for {first} "
-        f"of these {shown} and among the {len(gallery[0].hits)} shown for {near}; it is framed. Where it was "
-        "missed it stands below, with its rank."
-    )
-    return f'<p>{intro}</p><div class="queries">{"".join(map(_query, gallery))}</div>'
-
-
-def _query(query: QueryShown) -> str:
-    lang = f' lang="{escape(query.lang, quote=True)}"' if query.lang else ""
-    kind = "tiles-of-hits" if all(hit.html.startswith("<img") for hit in query.hits) else "list-of-hits"
-    missed = "" if query.answer is None else _missed(query.answer, query.rank)
-    state = "first" if query.rank <= 1 else "near" if query.answer is None else "missed"
-    return (
-        f'<article class="query"><header><h3{lang}>{query.query_html}</h3>'
-        f'<p class="rank {state}">rank {query.rank:g} of {query.gallery_size:,}</p></header>'
-        f'<ol class="{kind}">{"".join(map(_hit, query.hits))}</ol>{missed}'
-        f'<p class="id">{escape(query.label)}</p></article>'
-    )
-
-
-def _hit(hit: HitShown) -> str:
-    mark = '<span class="mark">✓<span class="unseen"> the right one</span></span>' if hit.correct else ""
-    right = ' class="right"' if hit.correct else ""
-    return f'<li{right} title="score {hit.score:.3g}">{hit.html}{_words(hit)}{mark}</li>'
-
-
-def _missed(answer: HitShown, rank: float) -> str:
-    return (
-        f'<p class="answer"><span class="item">{answer.html}</span>{_words(answer)}'
-        f"<span>The right one came at rank {rank:g}.</span></p>"
-    )
-
-
-def _words(hit: HitShown) -> str:
-    return f'<span class="unseen">{escape(hit.label)}</span>' if hit.label else ""
+def _maps(maps: Sequence[MapShown]) -> str:
+    return f'<div class="figures">{"".join(map(embedding_map, maps))}</div>' if maps else ""
 
 
 def _sources(attributions: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from anybind.evaluation import PairResult, evaluate
 from anybind.extract import read_space
 from anybind.fit_context import FitContext
 from anybind.workflow.fitting import fit_graph, fit_oracle
+from anybind.workflow.foretold import Foretold, foretold
+from anybind.workflow.leaks import graph_leakage
 from anybind.workflow.same_encoders import other_encoders
 from anybind.workflow.vectors import space_key
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from anybind.binder import Binder
+    from anybind.evaluation import Leakage
     from anybind.progress import EpochCallback
     from anybind.store import EmbeddingStore
     from anybind.workflow.graph import Graph
@@ -37,7 +40,9 @@ class EntryResult:
         result: The binder's numbers, with chance and a bootstrap interval.
         oracle: The same method fitted on true pairs; None if the entry names none.
         baselines: Method -> its numbers on the same test rows.
-        leaked_ids: Test items that are also in the training data.
+        leaked_ids: Test items that are also in the training data, by id; ``leakage.shared_ids``.
+        leakage: What the test and the training data have in common.
+        foretold: What the binder said before, beside what the test shows.
     """
 
     pair: tuple[str, str]
@@ -48,6 +53,8 @@ class EntryResult:
     oracle: PairResult | None
     baselines: Mapping[str, PairResult] = field(default_factory=dict)
     leaked_ids: int = 0
+    leakage: Leakage | None = None
+    foretold: Foretold = field(default_factory=Foretold)
 
     @property
     def share_of_oracle(self) -> float | None:
@@ -62,6 +69,9 @@ class EntryResult:
             "share_of_oracle": self.share_of_oracle,
             "baselines": {name: result.mrr for name, result in self.baselines.items()},
             "leaked_ids": self.leaked_ids,
+            "leakage": None if self.leakage is None else self.leakage.to_dict(),
+            "warnings": [] if self.leakage is None else self.leakage.warnings(),
+            **self.foretold.to_dict(),
         }  # fmt: skip
 
 
@@ -86,12 +96,10 @@ def evaluate_graph(
         raise EvaluationError(
             "the graph says nothing about evaluation", where=graph.path, expected="at least one entry under evaluate:"
         )
-    _require_same_encoders(graph, binder)
+    require_same_encoders(graph, binder)
     names = dict.fromkeys(name for entry in entries for name in entry.baselines)
-    fitted = {
-        name: fit_graph(graph, store, seed=seed, method=name, checkpoints=checkpoints, progress=progress)
-        for name in names
-    }
+    told: dict[str, Any] = {"seed": seed, "checkpoints": checkpoints, "progress": progress}
+    fitted = {name: fit_graph(graph, store, method=name, forecast=False, **told) for name in names}
     context = FitContext(checkpoints=checkpoints, progress=progress)
     results = []
     for index, entry in enumerate(entries):
@@ -103,12 +111,13 @@ def evaluate_graph(
             return evaluate(scorer, rows, [pair], ids=items)[0]
 
         oracle = fit_oracle(graph, store, index, seed=seed, method=binder.method_name, context=context)
+        found = graph_leakage(graph, store, index, ids, vectors, seed=seed, trained=binder.training.seed)
         results.append(
             EntryResult(
                 entry.pair, seed, binder.method_name, binder.fitted, judged(binder),
                 None if oracle is None else judged(oracle),
                 {name: judged(fitted[name]) for name in entry.baselines},
-                _leaked(graph, index, seed, ids, trained=binder.training.seed),
+                found.shared_ids, found, foretold(binder, vectors, entry.pair),
             )
         )  # fmt: skip
     return results
@@ -135,20 +144,10 @@ def true_pairs(
     return ids, {name: vectors[rows] for name, (vectors, _) in read.items()}
 
 
-def _require_same_encoders(graph: Graph, binder: Binder) -> None:
-    """A binder made for other vectors would give numbers that mean nothing."""
+def require_same_encoders(graph: Graph, binder: Binder) -> None:
+    """Raise EvaluationError for a binder made for other vectors: its numbers would mean nothing."""
     for name, made_by, wanted in other_encoders(graph, binder.spaces):
         raise EvaluationError(
             "the binder was fitted on vectors of another encoder", where=f"{graph.path}: space {name!r}",
             got=made_by, expected=wanted, hint="evaluate it with the graph it was fitted from, or fit it again",
         )  # fmt: skip
-
-
-def _leaked(graph: Graph, entry: int, seed: int, ids: list[str], *, trained: int) -> int:
-    """How many test items are in the training data of the seed the binder was fitted for."""
-    collection = graph.open(graph.declaration.evaluate[entry].dataset, seed, "").collection
-    seen: set[str] = set()
-    for dataset in graph.training(trained).values():
-        if dataset.collection == collection:
-            seen.update(dataset.ids)
-    return len(seen.intersection(ids))

@@ -36,6 +36,7 @@ def fit_graph(
     checkpoints: Path | None = None,
     progress: EpochCallback | None = None,
     keep_moments: bool = False,
+    forecast: bool | None = None,
 ) -> Binder:
     """Fit a binder on a graph's training data sets.
 
@@ -48,7 +49,7 @@ def fit_graph(
         runtime: The ranks that work together; every rank must see the whole store.
         checkpoints: Folder in which a trained method keeps its checkpoints; see ``anybind.fit``.
         progress: Told after every epoch of a trained method.
-        keep_moments: As in ``anybind.fit``.
+        keep_moments, forecast: As in ``anybind.fit``.
 
     Raises:
         NoPathError: the data sets do not join a target.
@@ -64,7 +65,7 @@ def fit_graph(
     context = FitContext(runtime or Runtime(), checkpoints, progress)
     try:
         _require_held(graph, sources, targets or ())
-        return _fit(graph, sources, chosen, options, targets, seed, context, keep_moments)
+        return _fit(graph, sources, chosen, options, targets, seed, context, keep_moments, forecast)
     except NoPathError as error:
         raise _explained(error, graph) from error
 
@@ -93,7 +94,7 @@ def fit_oracle(
     require_extracted(graph, store, {label: dataset}, spaces)
     source = row_source(graph, store, label, dataset, spaces)
     try:
-        return _fit(graph, [source], method, None, [use.pair], seed, context)
+        return _fit(graph, [source], method, None, [use.pair], seed, context, forecast=False)
     except NoPathError as error:
         error.where, error.hint = f"{graph.path}: {label}", "name a data set whose rows hold both spaces"
         raise
@@ -108,6 +109,7 @@ def _fit(
     seed: int,
     context: FitContext | None,
     keep_moments: bool = False,
+    forecast: bool | None = None,
 ) -> Binder:
     """Fit a method; without options it has the declared ones if it is the declared method, else its defaults."""
     declared = graph.declaration.bind
@@ -119,6 +121,7 @@ def _fit(
     return fit_sources(
         sources, method=method, options=options, targets=targets, seed=seed, registry=graph.registry,
         spaces=infos, datasets=datasets, texts=texts, context=context, keep_moments=keep_moments,
+        forecast=forecast,
     )  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +20,7 @@ from anybind.plugins import installed_registry
 from anybind.specs import OptionSpec, Space
 
 if TYPE_CHECKING:
+    from anybind.forecast_record import RecordedForecasts
     from anybind.protocols import Dataset
     from anybind.registry import Registry
 
@@ -115,16 +119,31 @@ class Graph:
         raise UnknownNameError(what, where=self.path, got=name, expected=f"one of {', '.join(found or self.spaces)}",
                                hint=f"did you mean {near!r}?" if near else None)  # fmt: skip
 
-    def bridge(self) -> BridgeGraph:
-        """The bridging graph of the training data, with pair counts of the first seed. Needs no torch."""
-        return BridgeGraph(self.spaces, [*self._dataset_edges(), *self._shared_edges()])
+    @property
+    def state(self) -> str:
+        """A sha256 of what the vectors and pairs are: the encoders and the training data sets as declared."""
+        declared = {
+            "encoders": {name: use.model_dump(mode="json") for name, use in self.declaration.encoders.items()},
+            "datasets": {name: use.model_dump(mode="json") for name, use in self.declaration.datasets.items()},
+        }
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
-    def plan(self, a: str, b: str, k: int = 3) -> BridgePlan:
+    def bridge(self, recorded: RecordedForecasts | None = None) -> BridgeGraph:
+        """The bridging graph of the training data, with pair counts of the first seed. Needs no torch.
+
+        With forecasts of an earlier fit an edge keeps what held-out retrieval showed instead of what counts suggest.
+        """
+        edges = list(self._dataset_edges())
+        if recorded is not None:
+            edges = list(_by_retrieval(edges, recorded))
+        return BridgeGraph(self.spaces, [*edges, *self._shared_edges()])
+
+    def plan(self, a: str, b: str, k: int = 3, recorded: RecordedForecasts | None = None) -> BridgePlan:
         """The k best routes between two spaces (or modalities); without one, what would make one."""
-        bridge = self.bridge()
+        bridge = self.bridge(recorded)
         start, goal = self.resolve(a), self.resolve(b)
         plan = bridge.plan(start, goal, k=k)
-        return plan if plan.paths else bridge.plan(start, goal, k=k, candidates=self._known_edges())
+        return plan if plan.paths else bridge.plan(start, goal, k=k, candidates=self.known_edges())
 
     def require_routes(self) -> None:
         """Raise NoPathError for the first declared target that nothing joins; ``all`` asks for what there is."""
@@ -155,7 +174,7 @@ class Graph:
                 yield Edge(a, b, kind="shared-space", name=str(towers[a]), pairs=None,
                            quality=_SHARED_SPACE_QUALITY, evidence="assumed: encoders trained jointly")  # fmt: skip
 
-    def _known_edges(self) -> list[Edge]:
+    def known_edges(self) -> list[Edge]:
         """The catalogue's data sets as edges between this graph's spaces."""
         known, by_modality = self.registry.catalogue.modalities, dict[str, list[Space]]()
         for space in self.spaces.values():
@@ -221,6 +240,21 @@ def _catalogue_edges(registry: Registry) -> Iterator[tuple[str, str, Edge]]:
             quality = expected_quality(known.pairs or 1, _TYPICAL_DIM, _TYPICAL_DIM)
             evidence = "pair counts" if known.pairs else "taking one pair, the count is not known"
             yield a, b, Edge(a, b, kind="dataset", name=name, pairs=known.pairs, quality=quality, evidence=evidence)
+
+
+def _by_retrieval(edges: list[Edge], recorded: RecordedForecasts) -> Iterator[Edge]:
+    """The edges with the quality that held-out retrieval showed, divided among parallel ones by their pairs.
+
+    ``pooled_quality`` adds odds, so parts of the odds pool to the whole.
+    """
+    for edge in edges:
+        measured = recorded.hop_quality(*edge.spaces)
+        if measured is None:
+            yield edge
+            continue
+        beside = [other.pairs or 1 for other in edges if other.spaces == edge.spaces]
+        odds = measured / max(1 - measured, 1e-9) * (edge.pairs or 1) / sum(beside)
+        yield replace(edge, quality=max(odds / (1 + odds), 1e-9), evidence="held-out retrieval")
 
 
 def _renamed(edge: Edge, a: str, b: str) -> Edge:

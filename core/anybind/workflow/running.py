@@ -19,8 +19,11 @@ from anybind.errors import AnybindError, UsageError
 from anybind.evaluation import bootstrap_intervals, paired_difference
 from anybind.store import EmbeddingStore
 from anybind.store.files import write_whole
+from anybind.workflow.all_pairs import graph_matrix
 from anybind.workflow.evaluating import EntryResult, evaluate_graph
 from anybind.workflow.fitting import fit_graph
+from anybind.workflow.forecasting import record_forecasts
+from anybind.workflow.foretold import mean_foretold
 from anybind.workflow.graph import Graph, load_graph
 from anybind.workflow.showing import write_run_page
 from anybind.workflow.vectors import default_store, extract_graph
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anybind.binder import Binder
+    from anybind.evaluation.matrix import MatrixRow
     from anybind.extract import OnError, Skipped
     from anybind.progress import EpochCallback, ProgressCallback
     from anybind.registry import Registry
@@ -48,6 +52,7 @@ class RunResult:
         per_seed: For every seed, the results of the graph's ``evaluate:`` entries.
         seconds: Wall time per stage.
         skipped: Samples that were left out while embedding.
+        matrix: Every pair of the first seed's binder, judged where there are true pairs and forecast elsewhere.
     """
 
     graph: Graph
@@ -57,6 +62,7 @@ class RunResult:
     per_seed: list[list[EntryResult]]
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    matrix: tuple[MatrixRow, ...] = ()
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -68,6 +74,7 @@ class RunResult:
         return {
             "schema_version": SCHEMA_VERSION, "name": self.graph.name, "graph": str(self.graph.path),
             "out": str(self.out), "seeds": list(self.seeds), "results": self.results, "seconds": self.seconds,
+            "matrix": [row.to_dict() for row in self.matrix],
             "skipped": [asdict(sample) for sample in self.skipped],
         }  # fmt: skip
 
@@ -130,7 +137,12 @@ def run(
             say(f"seed {seed}: evaluating beside baselines and oracle")
             with clock.stage("evaluate"):
                 per_seed.append(evaluate_graph(opened, vectors, binders[-1], seed=seed, **training))
-    result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds, report.skipped)
+    if method is None:
+        record_forecasts(opened, vectors, binders[0])
+    with clock.stage("matrix"):
+        judged = per_seed[0] if per_seed else ()
+        matrix = graph_matrix(opened, vectors, binders[0], seed=chosen[0], judged=judged, **training)
+    result = RunResult(opened, target, chosen, binders[0], per_seed, clock.seconds, report.skipped, matrix)
     _write(result, vectors)
     return result
 
@@ -156,6 +168,8 @@ def summary(entries: Sequence[EntryResult]) -> dict[str, Any]:
         "baselines": {name: fmean(values) for name, values in baselines.items()},
         "difference_to_best_baseline": _difference(mrr, baselines),
         "leaked_ids": max(entry.leaked_ids for entry in entries),
+        **_leakage(entries),
+        **mean_foretold([entry.foretold for entry in entries]).to_dict(),
         "per_seed": [entry.to_dict() | {"fitted": _chosen(entry)} for entry in entries],
     }
 
@@ -176,6 +190,15 @@ def _difference(mrr: list[float], baselines: dict[str, list[float]]) -> dict[str
     return {"baseline": best, **paired_difference(mrr, baselines[best]).to_dict()}
 
 
+def _leakage(entries: Sequence[EntryResult]) -> dict[str, Any]:
+    """The leakage of the seed that has most of it, whole, so that its counts and examples belong together."""
+    found = [entry.leakage for entry in entries if entry.leakage is not None]
+    if not found:
+        return {"leakage": None, "warnings": []}
+    worst = max(found, key=lambda each: (each.shared_ids, each.same_content, each.near_duplicates))
+    return {"leakage": worst.to_dict(), "warnings": worst.warnings()}
+
+
 def _chosen(entry: EntryResult) -> dict[str, Any]:
     return {name: value for name, value in entry.fitted.items() if isinstance(value, int | float | str)}
 
@@ -187,7 +210,8 @@ def _write(result: RunResult, store: EmbeddingStore) -> None:
     with _writing(result.out / METRICS):
         write_whole(result.out, {METRICS: content.encode()}, uuid.uuid4().hex)
     page = result.out / "report.html"
-    write_run_page(page, result.graph, store, result.binder, result.results, result.seeds)
+    write_run_page(page, result.graph, store, result.binder, result.results, result.seeds,
+                   [row.to_dict() for row in result.matrix])  # fmt: skip
 
 
 @contextmanager
