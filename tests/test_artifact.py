@@ -73,7 +73,7 @@ def write_again(source: Path, target: Path, **texts: str) -> Path:
 
 def test_an_artifact_holds_these_files_and_sums(original: Path) -> None:
     assert sorted(contents(original)) == [
-        "README.md", "config.json", "graph.yaml", "metrics.json", "model.safetensors",
+        "README.md", "config.json", "forecast.json", "graph.yaml", "metrics.json", "model.safetensors",
     ]  # fmt: skip
     config = config_of(original)
     assert config["format_version"] == 1
@@ -93,7 +93,7 @@ def test_what_is_read_is_what_was_written(original: Path) -> None:
     assert saved.tensors.keys() == tensors.keys()
     assert all(torch.equal(saved.tensors[name], tensor) for name, tensor in tensors.items())
     assert saved.texts["graph.yaml"] == "version: 1\n"
-    assert set(saved.texts) == {"graph.yaml", "metrics.json", "README.md"}
+    assert set(saved.texts) == {"graph.yaml", "metrics.json", "forecast.json", "README.md"}
     assert saved.config.spaces["image"].dim == 5
 
 
@@ -221,7 +221,7 @@ def test_a_reader_never_sees_a_half_of_it(
     monkeypatch.setattr(artifact.os, "replace", watched)
     write_again(original, folder, **{"README.md": "# new"})
     assert seen == [False] * (len(seen) - 1) + [True]
-    assert len(seen) == 8, "five files out, three in"
+    assert len(seen) == 9, "six files out, three in"
     assert read_artifact(folder).texts == {"README.md": "# new"}
 
 

@@ -382,7 +382,7 @@ def test_saving_and_loading_give_the_same_bytes(method: str, tmp_path: Path) -> 
     Binder.from_pretrained(first).save_pretrained(tmp_path / "loaded")
     quick(method).save_pretrained(tmp_path / "fitted again")
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["README.md", "config.json", "metrics.json", "model.safetensors"]
+    assert names == ["README.md", "config.json", "forecast.json", "metrics.json", "model.safetensors"]
     for other in ("again", "loaded"):
         assert sorted(path.name for path in (tmp_path / other).iterdir()) == names
         assert all((first / name).read_bytes() == (tmp_path / other / name).read_bytes() for name in names)

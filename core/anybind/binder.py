@@ -178,7 +178,10 @@ class Binder(BinderFiles):
         told: torch.Tensor = able(self._mapped(raw), present=masks)
         return told
 
-    def forecast(self, space_a: str, space_b: str, *, gallery: int = 1000, ks: Sequence[int] = (1, 5, 10)) -> Forecast:
+    def forecast(
+        self, space_a: str, space_b: str, *, gallery: int = 1000, ks: Sequence[int] = (1, 5, 10),
+        queries: int | None = None,
+    ) -> Forecast:
         """What retrieval to expect between two spaces, from held-out rows of the data sets that exist.
 
         No row that holds both spaces is needed, and none of a test is looked at; see ``anybind.forecasting``.
@@ -188,13 +191,14 @@ class Binder(BinderFiles):
             space_b: Another space; the order does not matter.
             gallery: Items to choose from, the right one among them; at least 2.
             ks: The k of the recalls.
+            queries: Of the test whose result the interval is for; as many as the gallery has items if None.
 
         Raises:
             UnknownNameError: no such space.
             NoPathError: nothing is known of the pair: no route, or too few rows on it.
             UsageError: the binder was fitted without looking at held-out rows, or the gallery is too small.
         """
-        return self._known_basis(space_a, space_b).forecast(space_a, space_b, gallery, ks)
+        return self._known_basis(space_a, space_b).forecast(space_a, space_b, gallery, ks, queries)
 
     def probability(self, space_a: str, a: Any, space_b: str, b: Any, *, prior: float) -> torch.Tensor:
         """The probability that rows of two spaces are the same item; comparable between pairs of spaces.

@@ -82,3 +82,23 @@ def test_an_unknown_end_is_met_with_a_suggestion(graph, anybind):
     result = anybind("plan", graph, "text_en", "text_jp")
     assert result.code == 3
     assert "did you mean 'text_ja'?" in result.stderr
+
+
+def test_what_would_help_is_calculated(finished_run, anybind):
+    graph, out, _ = finished_run
+    result = anybind("plan", graph, "--what-if", "--more", "50", "--gallery", "100", "--store", out.parent / "store")
+    assert result.code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "text_en → text_ja: what would help, R@10 among 100 items"
+    told = {line.split("  ")[-1] for line in lines if line.startswith("  +")}
+    assert told >= {
+        "300 true pairs of text_en and text_ja", "50 more pairs of text_en and text_fr",
+        "50 more pairs of text_fr and text_ja",
+    }  # fmt: skip
+    assert all(each.startswith("the data set ") for each in told if "pairs of" not in each)
+
+
+def test_what_would_help_needs_a_graph(anybind):
+    result = anybind("plan", "audio", "touch", "--catalogue", "--what-if")
+    assert result.code == 2
+    assert "needs vectors" in result.stderr

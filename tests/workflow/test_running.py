@@ -34,11 +34,12 @@ def test_the_summary_has_the_promised_fields(finished: RunResult) -> None:
     answer = json.loads(json.dumps(finished.to_dict(), allow_nan=False))
     assert answer["schema_version"] == 1
     assert (answer["name"], answer["seeds"], answer["out"]) == ("tiny", [0, 1], str(finished.out))
-    assert answer["seconds"].keys() == {"extract", "fit", "evaluate"}
+    assert answer["seconds"].keys() == {"extract", "fit", "evaluate", "matrix"}
     (result,) = answer["results"]
     assert result.keys() == {
         "pair", "method", "n_queries", "mrr", "interval", "recall", "median_rank", "chance", "oracle",
-        "share_of_oracle", "baselines", "difference_to_best_baseline", "leaked_ids", "leakage", "warnings", "per_seed",
+        "share_of_oracle", "baselines", "difference_to_best_baseline", "leaked_ids", "forecast", "leakage",
+        "recall_curve", "reliability", "warnings", "per_seed",
     }  # fmt: skip
     assert (result["pair"], result["method"], result["n_queries"]) == (["a", "c"], "ridge-chain", 30)
     assert list(result["recall"]) == ["1", "5", "10"]

@@ -1,7 +1,7 @@
 """From evidence to an expected separation, by a few constants that were fitted in synthetic worlds and frozen.
 
-Let T be the separation that hops reach (over several: their harmonic mean) and rho the share of it that is left on a
-round trip, from an end to its pivot and back: about the canonical correlation of the two. The composed separation K
+Let T be the separation that the weakest hop reaches, and rho the share of a hop's that is left on a round trip, from
+an end to its pivot and back: about the canonical correlation of the two. The composed separation K
 takes the pivot's vectors for what they show, and these are noisy readings. Were the ends to share all that the hops
 show of them, each space as noisy as the next, K would be rho T and the truth T. A round trip, which compares rows by
 rougher profiles than the method's, understates rho; in the worlds sqrt(rho) T is what K comes to then. So ::
@@ -32,8 +32,8 @@ import torch
 
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
-CURVE = 2.0
-SCATTER, SCATTER_SHARE = 0.08, 0.06  # of a bridge's separation: absolute, and as a share of it
+CURVE = 4.4
+SCATTER, SCATTER_SHARE = 0.11, 0.07  # of a bridge's separation: absolute, and as a share of it
 DIRECT_SCATTER = 0.06
 TAIL = 0.05  # error of a tail, per factor e by which a gallery is larger than what was seen of it
 WIDTH = 2.1  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
@@ -67,16 +67,23 @@ class Expected:
         half = WIDTH * hypot(self.deviation, more)
         return self.separation - half, self.separation + half
 
-    def tested(self, gallery: int, others: float, queries: int | None) -> tuple[float, float]:
+    def tested(self, gallery: int, others: float, queries: int) -> tuple[float, float]:
         """That of a test, as the separation that its result is worth.
 
         Args:
             gallery: Items to choose from. How many of the wrong ones come near the right one was seen among
             others: so many wrong items.
-            queries: Of the test; None: as many as there are to come.
+            queries: Of the test.
         """
-        sampling = 0.0 if queries is None else self.spread / sqrt(queries)
-        return self.with_error(hypot(sampling, TAIL * log1p(gallery / others)))
+        return self.with_error(hypot(self.spread / sqrt(queries), TAIL * log1p(gallery / others)))
+
+
+def sampling_error(mrr: float, pairs: int, queries: int) -> float:
+    """Half width of the 90 % interval of an MRR that is estimated from so many pairs and tested with so many queries.
+
+    A reciprocal rank lies between 0 and 1, so its variance is mrr (1 - mrr) at most, which is near where most are 1.
+    """
+    return WIDTH * sqrt(max(mrr * (1 - mrr), 0.0) * (1 / pairs + 1 / queries))
 
 
 def expected_direct(hop: HopEvidence) -> Expected:
@@ -86,7 +93,8 @@ def expected_direct(hop: HopEvidence) -> Expected:
 
 def expected_bridged(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Expected:
     """For the ends of a bridge over these hops, two or more, each in the bridge's direction."""
-    reached, full = (_harmonic([hop.measured for hop in hops]), _harmonic([hop.separation for hop in hops]))
+    reached = max(min(hop.measured for hop in hops), _LEAST)
+    full = max(min(hop.separation for hop in hops), _LEAST)
     whole = reached * sqrt(_kept(hops))
     aligned = torch.linspace(0, 1, _STEPS, dtype=torch.float64)
     weights = torch.softmax(-(((bridge.composed - aligned * whole) / max(bridge.error, 0.02)) ** 2) / 2, 0)
@@ -114,8 +122,3 @@ def _kept(hops: Sequence[HopEvidence]) -> float:
 
 def _kept_of(hop: HopEvidence, round_trip: float) -> float:
     return min(max(round_trip / max(hop.measured, _LEAST), _LEAST_CORRELATION), 1.0)
-
-
-def _harmonic(separations: Sequence[float]) -> float:
-    return len(separations) / sum(1 / max(each, _LEAST) for each in separations)
-

@@ -18,7 +18,7 @@ import torch
 
 from anybind.errors import NoPathError, UsageError
 from anybind.fit_data import FitData
-from anybind.forecasting.calibration import Expected, expected_bridged, expected_direct, likeness
+from anybind.forecasting.calibration import Expected, expected_bridged, expected_direct, likeness, sampling_error
 from anybind.forecasting.evidence import BridgeEvidence, Evidence, HopEvidence, gather, own_ranks
 from anybind.forecasting.held_out import Pair, Route, held_out_folds
 from anybind.forecasting.held_out_scores import HeldOutScores
@@ -43,14 +43,13 @@ class Forecast:
         gallery: Items in the gallery, the right one among them.
         mrr: Mean reciprocal rank, the centre of its interval's model.
         recall: k -> share of queries whose right item has rank k or better.
-        mrr_interval: 90 % predictive interval under the stated model: for the mean over all items to come, or for what
-            a test of so many ``queries`` will show.
+        mrr_interval: 90 % predictive interval under the stated model, for what a test of ``queries`` queries will show.
         identification: Range of the MRR that the data sets allow when nothing is assumed of what joins the two.
         chance: MRR of a random order.
         path: The spaces that join the two, themselves included.
         direct: Whether rows hold both spaces, so that nothing but sampling is uncertain.
         assumptions: What the centre and its interval rest on.
-        queries: Of the test whose result the interval is for; None: of as many as there are to come.
+        queries: Of the test whose result the interval is for.
     """
 
     pair: Pair
@@ -83,6 +82,7 @@ class PairBasis:
         tail: Of wrong pairs' standardised scores.
         own: From ranks among all queries' wrong items to those among a query's own.
         others: Wrong items that a query was scored with.
+        pairs: Held out, of the hop that has fewest.
         same_item: From scores to the probability of being the same item, if it is known.
     """
 
@@ -95,19 +95,23 @@ class PairBasis:
     tail: ScoreTail
     own: OwnRanks
     others: float
+    pairs: int
     same_item: SameItem | None = None
 
     def forecast(self, gallery: int, ks: Sequence[int] = KS, queries: int | None = None) -> Forecast:
-        """For a gallery of so many items, and a test of so many queries; raises UsageError unless they are whole
-        numbers of at least 2 and 1."""
+        """As ``Basis.forecast``."""
         if isinstance(gallery, bool) or not isinstance(gallery, int) or gallery < 2:
             raise UsageError("a gallery has a whole number of items", got=repr(gallery), expected="2 or more")
-        if isinstance(queries, bool) or not (queries is None or (isinstance(queries, int) and queries > 0)):
-            raise UsageError("a test has a whole number of queries", got=repr(queries), expected="1 or more, or None")
+        queries = gallery if queries is None else queries
+        if isinstance(queries, bool) or not isinstance(queries, int) or queries < 1:
+            raise UsageError("a test has a whole number of queries", got=repr(queries), expected="1 or more")
         least, most = self.expected.tested(gallery, self.others, queries)
         low, centre, high = (
             mean_reciprocal_rank(self._beaten(at), gallery) for at in (least, self.expected.separation, most)
         )
+        # where nearly all are found, it is a few queries that decide, whatever the mean of their scores
+        sampled = sampling_error(centre, self.pairs, queries)
+        low, high = max(min(low, centre - sampled), 0.0), min(max(high, centre + sampled), 1.0)
         widest = tuple(mean_reciprocal_rank(self._beaten(at), gallery) for at in self.open)
         beaten = self._beaten(self.expected.separation)
         return Forecast(
@@ -126,6 +130,7 @@ class PairBasis:
             "pair": list(self.pair), "path": list(self.path), "direct": self.direct, "open": list(self.open),
             "expected": asdict(self.expected), "shape": [round(x, 6) for x in self.shape], "tail": self.tail.to_dict(),
             "own": [round(x, 6) for x in self.own.gains], "others": self.others,
+            "pairs": self.pairs,
             "same_item": None if self.same_item is None else self.same_item.to_dict(),
         }  # fmt: skip
 
@@ -136,7 +141,8 @@ class PairBasis:
         tail, own = ScoreTail.from_dict(known["tail"]), OwnRanks(tuple(known["own"]))
         expected, path, shape = Expected(**known["expected"]), tuple(known["path"]), tuple(known["shape"])
         same_item = None if known.get("same_item") is None else SameItem.from_dict(known["same_item"])
-        return cls((a, b), path, known["direct"], expected, (low, high), shape, tail, own, known["others"], same_item)
+        seen = known["others"], known["pairs"]
+        return cls((a, b), path, known["direct"], expected, (low, high), shape, tail, own, *seen, same_item)
 
     def _beaten(self, separation: float) -> torch.Tensor:
         """Chances that a wrong item scores above the right one, with right scores around a mean."""
@@ -172,7 +178,7 @@ class Basis:
             a, b: The spaces.
             gallery: Items in the gallery.
             ks: For the recall.
-            queries: The interval allows for the sampling error of a test of so many queries; None: for none.
+            queries: Of the test whose result the interval is for; None: as many as the gallery has items.
 
         Raises:
             NoPathError: no basis was calculated for the pair.
@@ -261,10 +267,10 @@ def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None
     if len(present) < len(hops):
         return None
     shape, own = _shape(present), OwnRanks.mean([own_ranks(hop) for hop in present])
-    others = fmean(hop.others for hop in present)
+    seen = fmean(hop.others for hop in present), min(hop.pairs for hop in present)
     if len(present) == 1:
         expected, tail = expected_direct(present[0]), ScoreTail.of(present[0].wrong)
-        return PairBasis(pair, route, True, expected, expected.interval, shape, tail, own, others)
+        return PairBasis(pair, route, True, expected, expected.interval, shape, tail, own, *seen)
     if route not in evidence.bridges:
         return None
     bridge = evidence.bridges[route]
@@ -273,7 +279,7 @@ def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None
     wrong = quantiles((bridge.wrong - bridge.wrong.mean()) / bridge.wrong.std().clamp(min=1e-12))
     shape = tuple(share * x + (1 - share) * y for x, y in zip(shape, wrong, strict=True))
     tail, own = ScoreTail.of(bridge.wrong), own.scaled(share)
-    return PairBasis(pair, route, False, expected, (least, most), shape, tail, own, others)
+    return PairBasis(pair, route, False, expected, (least, most), shape, tail, own, *seen)
 
 
 def _open(bridge: BridgeEvidence) -> tuple[float, float]:

@@ -16,7 +16,8 @@ _SAMPLES = {"image": "picture.png", "audio": "sound.wav", "video": "video.mp4", 
 _GALLERIES = (100, 1000)  # of forecasts
 _LIMITS = """- Numbers hold for data like the test pairs; other data may do better or worse.
 - A pair marked *bridged* was never seen together: what its two sides share beyond the pivot cannot be bound.
-- Scores order candidates. They are no probabilities, and those of two pairs of spaces cannot be compared.
+- Scores order candidates. They are no probabilities, and those of two pairs of spaces cannot be compared;
+  `binder.probability` makes them so where there is a forecast.
 - What the encoders and data are biased to, the binder is biased to."""
 
 

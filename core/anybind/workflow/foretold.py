@@ -43,8 +43,8 @@ class Foretold:
 def foretold(binder: Binder, vectors: Mapping[str, torch.Tensor], pair: tuple[str, str]) -> Foretold:
     """What was said of a pair, and what its (n, dim) test vectors show; row i of both spaces is one item."""
     n = len(vectors[pair[0]])
-    curve = recall_curve(binder, vectors, pair, forecast=lambda gallery: _forecast(binder, pair, gallery))
-    return Foretold(_forecast(binder, pair, n), curve, _reliability(binder, vectors, pair))
+    curve = recall_curve(binder, vectors, pair, forecast=lambda gallery: _forecast(binder, pair, gallery, n))
+    return Foretold(_forecast(binder, pair, n, n), curve, _reliability(binder, vectors, pair))
 
 
 def mean_foretold(entries: Sequence[Foretold]) -> Foretold:
@@ -56,11 +56,11 @@ def mean_foretold(entries: Sequence[Foretold]) -> Foretold:
     )  # fmt: skip
 
 
-def _forecast(binder: Binder, pair: tuple[str, str], gallery: int) -> dict[str, Any] | None:
+def _forecast(binder: Binder, pair: tuple[str, str], gallery: int, queries: int) -> dict[str, Any] | None:
     if binder.basis is None:
         return None
     try:
-        return binder.forecast(*pair, gallery=gallery).to_dict()
+        return binder.forecast(*pair, gallery=gallery, queries=queries).to_dict()
     except NoPathError:  # its hops have too few rows
         return None
 

@@ -21,7 +21,7 @@ from anybind.bridge_plan import Edge
 from anybind.errors import SelectionError
 from anybind.fitting import fit_sources
 from anybind.rows import Batch, RowSource, fold_of
-from anybind.workflow.fitting import fit_graph
+from anybind.workflow.graph import no_route
 from anybind.workflow.vectors import require_extracted, row_source
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def what_if(
         more: Pairs to add to each hop.
         true_pairs: True pairs of the two to think of.
         seed: The seed the data sets are opened for.
-        echo: Told each fit: there is one, and two more for each hop.
+        echo: Told each fit: there are one or two, and two more for each hop.
 
     Raises:
         NoPathError: no route joins the two.
@@ -110,18 +110,20 @@ class _Trial:
         self, graph: Graph, store: EmbeddingStore, pair: Pair, gallery: int, seed: int, echo: Callable[[str], None]
     ) -> None:
         self.graph, self.pair, self.gallery, self.seed, self._echo = graph, pair, gallery, seed, echo
+        plan = graph.plan(*pair)
+        if not plan.paths:
+            raise no_route(plan, graph.path)
         datasets = graph.training(seed)
         require_extracted(graph, store, datasets)
         self.sources = {name: row_source(graph, store, name, dataset) for name, dataset in datasets.items()}
-        echo("fitting all rows")
-        binder = fit_graph(graph, store, seed=seed, forecast=True)
-        self.now = self._expected(binder, pair)
-        path = binder.forecast(*pair, gallery=gallery).path
-        self._method: str = binder.method_name
+        self._method: str = graph.declaration.bind.method
         self._options: Mapping[str, Any] = graph.declaration.bind.options
+        binder = self._fitted({}, pair)
         if binder.method_name == "auto":  # all trials by one method, the one that it has chosen
             self._method, self._options = _chosen(graph, binder)
-            self.now = self.recall({}, pair)
+            binder = self._fitted({}, pair)
+        self.now = self._expected(binder, pair)
+        path = binder.forecast(*pair, gallery=gallery).path
         self.direct = len(path) == 2
         self.hops = list(pairwise(path))
 
@@ -132,14 +134,17 @@ class _Trial:
 
     def recall(self, shares: Mapping[str, float], pair: Pair) -> float:
         """R@10 to expect of a pair, with a share of the rows of some data sets."""
-        self._echo("fitting " + (", ".join(f"{share:.0%} of {name}" for name, share in shares.items()) or "all again"))
+        return self._expected(self._fitted(shares, pair), pair)
+
+    def _fitted(self, shares: Mapping[str, float], pair: Pair) -> Binder:
+        thinned = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+        self._echo(f"fitting {self._method} to {thinned or 'all rows'}")
         sources = [
             replace(source, batches=partial(_thinned, source, shares[name])) if name in shares else source
             for name, source in self.sources.items()
         ]
-        binder = fit_sources(sources, method=self._method, options=self._options, targets=[pair], seed=self.seed,
-                             registry=self.graph.registry, forecast=True)  # fmt: skip
-        return self._expected(binder, pair)
+        return fit_sources(sources, method=self._method, options=self._options, targets=[pair], seed=self.seed,
+                           registry=self.graph.registry, forecast=True)  # fmt: skip
 
     def _expected(self, binder: Binder, pair: Pair) -> float:
         if binder.basis is None:
