@@ -5,7 +5,7 @@ centre, its interval score (Gneiting & Raftery 2007, lower is better) beside tha
 truths' own 5 % and 95 % quantiles), the rank correlation of centre and truth, the median ratio of the two, and how
 often the assumption-free range holds the truth.
 
-    python bench/forecast.py [--worlds 6200-6211] [--clear 7200-7211] [--uneven 8200-8211] [--splits 10-19]
+    python bench/forecast.py [--worlds 6200-6211] [--clear 7200-7211] [--uneven 8200-8211] [--splits 20-29]
                              [--method cca-chain] [--store DIR]
 
 Intervals are those of tests with as many queries as there are test items. The constants were fitted in worlds of other
@@ -246,7 +246,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--worlds", type=_seeds, default=_seeds("6200-6211"))
     parser.add_argument("--clear", type=_seeds, default=_seeds("7200-7211"))
     parser.add_argument("--uneven", type=_seeds, default=_seeds("8200-8211"))
-    parser.add_argument("--splits", type=_seeds, default=_seeds("10-19"), help="of emoji; empty for none")
+    parser.add_argument("--splits", type=_seeds, default=_seeds("20-29"), help="of emoji; empty for none")
     parser.add_argument("--method", default="cca-chain")
     parser.add_argument("--store", type=Path, default=Path("runs/store"))
     return parser.parse_args()

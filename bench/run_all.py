@@ -24,8 +24,11 @@ SECTIONS = (
     ("side_by_side.py", "Side by side with cca-zoo and InfoNCE heads on paired data"),
     ("centrobind.py", "CentroBind against every fixed anchor and all pairs"),
     ("calmrl.py", "CalMRL: imputation, anchor shift, and training with missing modalities"),
+    ("forecast.py", "Forecasts against what true pairs show"),
+    ("calibration.py", "Probabilities that two rows are the same item: do they come true?"),
+    ("uncertainty.py", "Imputed vectors and fused queries"),
     ("graph.py", "Planning: 1,000 spaces, 10,000 data sets, against networkx"),
-    ("retrieval.py", "Exact ranks: chunked against a full argsort"),
+    ("retrieval.py", "Exact ranks: chunked against a full argsort, and against faiss"),
     ("store.py", "Embedding store against plain numpy files"),
 )
 

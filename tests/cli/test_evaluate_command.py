@@ -10,7 +10,7 @@ from anybind.errors import NoPathError
 from anybind.forecasting.forecast import Forecast
 
 
-def told(self: Binder, a: str, b: str, *, gallery: int) -> Forecast:
+def told(self: Binder, a: str, b: str, *, gallery: int, queries: int | None = None) -> Forecast:
     if {a, b} == {"text_fr", "text_ja"}:
         raise NoPathError("there is no forecast for this pair of spaces")
     return Forecast((a, b), gallery, 0.5, {1: 0.4}, (0.3, 0.7), (0.0, 1.0), 0.0049, (a, b), False, "told")

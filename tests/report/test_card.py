@@ -127,6 +127,14 @@ def test_results_on_a_data_set_of_the_hub_are_written_for_its_leaderboards() -> 
     assert set(card_texts(facts())) == {"README.md"}
 
 
+def test_what_a_run_warns_of_is_passed_on() -> None:
+    warned = {**RESULT, "leaked_ids": 2, "warnings": ["2 test items are in a|b too."]}
+    text = card({"results": [warned, {**warned, "pair": ["text_en", "image"]}]})
+    assert text.count("**Careful:**") == 1
+    assert "too good by an unknown amount" not in text
+    assert "too good by an unknown amount" in card({"results": [{**RESULT, "leaked_ids": 2}]})
+
+
 def test_the_licence_follows_from_the_parts_or_from_a_person() -> None:
     assert header(card())["license"] == "cc-by-sa-4.0"
     assert rows(card(), "Licences")[1] == ["MIT", "data set hf-dataset, encoder toy-image, encoder toy-text"]

@@ -27,7 +27,7 @@ def ready(path: Path, registry: Registry | None = None):
     return graph, store, binder
 
 
-def no_forecast(a: str, b: str, *, gallery: int) -> None:
+def no_forecast(a: str, b: str, *, gallery: int, queries: int | None = None) -> None:
     raise NoPathError("there is no forecast for this pair of spaces")
 
 

@@ -103,7 +103,9 @@ def _notes(facts: CardFacts) -> Iterator[str]:
         "guessing, *oracle* that of the same method fitted on as many true pairs."
     )
     leaked = max(result.leaked for result in facts.measured)
-    if leaked:
+    warnings = dict.fromkeys(warning for result in facts.measured for warning in result.warnings)
+    yield from (f"**Careful:** {inline(warning)}" for warning in warnings)
+    if leaked and not warnings:
         yield f"**{leaked} test items also occur in training data**: the numbers are too good by an unknown amount."
 
 

@@ -27,7 +27,8 @@ class Measured:
         oracle: The MRR of the same method on true pairs, if it was measured.
         seeds: How many seeds.
         queries: Queries of each.
-        leaked: Test items that occur in training data.
+        leaked: Test items that occur in training data, by id.
+        warnings: What else the run warns of.
     """
 
     pair: tuple[str, str]
@@ -39,6 +40,7 @@ class Measured:
     seeds: int
     queries: int
     leaked: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,4 +95,5 @@ def _measured(result: Mapping[str, Any]) -> Measured:
         {int(k): float(value) for k, value in result["recall"].items()}, float(result["chance"]["mrr"]),
         float(result["oracle"]["mrr"]) if result["oracle"] else None, len(result["per_seed"]),
         int(result["n_queries"]), int(result.get("leaked_ids", 0)),
+        tuple(str(warning) for warning in result.get("warnings") or ()),
     )  # fmt: skip
