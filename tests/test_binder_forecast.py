@@ -67,9 +67,8 @@ def test_either_space_may_be_named_first_and_larger_galleries_are_harder(binder:
 def test_it_is_saved_with_the_binder_and_told_in_its_card(binder: anybind.Binder, tmp_path: Path) -> None:
     folder = binder.save_pretrained(tmp_path / "b")
     again = anybind.Binder.from_pretrained(folder)
-    new, old = again.forecast("a", "c", gallery=100), binder.forecast("a", "c", gallery=100)
-    assert new.mrr == pytest.approx(old.mrr, abs=1e-4)
-    assert new.mrr_interval == pytest.approx(old.mrr_interval, abs=1e-4)
+    old = binder.forecast("a", "c", gallery=100)
+    assert again.forecast("a", "c", gallery=100) == old
     card = (folder / "README.md").read_text()
     row = next(line for line in card.splitlines() if line.startswith("| a – c | 100 |"))
     assert f"| {old.mrr:.3f} |" in row

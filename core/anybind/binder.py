@@ -15,6 +15,7 @@ from anybind.encoding import build_encoder, encode_inputs
 from anybind.errors import UnknownNameError, UsageError
 from anybind.extending import Parts, extended, require_extensible
 from anybind.fit_data import RowSource
+from anybind.forecasting.forecast import required_basis
 from anybind.hub.names import REPOSITORY
 from anybind.input_maps import InputMap
 from anybind.joint_map import inner_product
@@ -375,13 +376,7 @@ class Binder(BinderFiles):
     def _known_basis(self, *spaces: str) -> Basis:
         for space in spaces:
             self._space(space)
-        if self.basis is None:
-            raise UsageError(
-                "this binder has no forecast", got=f"a fit with method {self.method_name!r}",
-                expected="a fit that looked at held-out rows: 20 or more pairs on each hop",
-                hint="fit again with forecast=True; trained methods do not look unless they are asked to",
-            )  # fmt: skip
-        return self.basis
+        return required_basis(self.basis, self.method_name)
 
     def _same_item(self, space_a: str, space_b: str) -> SameItem:
         return self._known_basis(space_a, space_b).same_item(space_a, space_b)

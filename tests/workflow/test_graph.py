@@ -14,6 +14,7 @@ import pytest
 from anybind.bridge_plan import expected_quality
 from anybind.catalogue import Catalogue, KnownDataset, KnownModality
 from anybind.errors import DataError, UnknownNameError
+from anybind.forecast_record import RecordedForecasts
 from anybind.registry import Registry
 from anybind.specs import EncoderSpec, OptionSpec
 from anybind.workflow import load_graph, plan_catalogue
@@ -251,3 +252,16 @@ def test_planning_needs_no_torch(vector_graph: Writer, tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(vector_graph(tmp_path))], capture_output=True, text=True, check=True
     )
     assert answer.stdout.split() == ["1", "False"]
+
+
+def test_data_sets_of_one_hop_pool_to_what_retrieval_showed_of_it(vector_graph, tmp_path) -> None:
+    again = "  second: {use: arrays, path: second}\n"
+    path = vector_graph(tmp_path, lambda text: text.replace(again, again + again.replace("second:", "more:")))
+    graph = load_graph(path)
+    told = {"mrr": 0.62, "chance": 0.05, "recall": {"10": 0.9}, "mrr_interval": [0.5, 0.7]}
+    recorded = RecordedForecasts("auto", 0, {("b", "c"): {100: told}})
+    hops = {hop.spaces: hop for hop in graph.bridge(recorded).hops}
+    assert len(hops["b", "c"].edges) == 2
+    assert hops["b", "c"].quality == pytest.approx((0.62 - 0.05) / 0.95)
+    assert {edge.evidence for edge in hops["b", "c"].edges} == {"held-out retrieval"}
+    assert {edge.evidence for edge in hops["a", "b"].edges} == {"pair counts"}

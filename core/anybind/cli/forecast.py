@@ -20,7 +20,6 @@ from anybind.cli.common import (
 )
 from anybind.cli.output import Output
 from anybind.cli.tables import table
-from anybind.errors import UsageError
 
 if TYPE_CHECKING:
     from anybind.binder import Binder
@@ -94,14 +93,11 @@ def _loaded(source: str, seed: int | None, method: str | None, store_path: Path 
 
 
 def _all_pairs(binder: Binder) -> list[tuple[str, str]]:
-    basis = binder.basis
-    if basis is None:
-        raise UsageError(
-            "this binder has no forecast", got=f"a fit with method {binder.method_name!r}",
-            expected="a fit that looked at held-out rows: 20 or more pairs on each hop",
-            hint="fit again; a trained method needs forecast=True, or: anybind forecast graph.yaml",
-        )  # fmt: skip
-    return sorted(basis.pairs, key=lambda pair: (basis.pairs[pair].direct, pair))
+    """All that something is known of, the bridged ones first."""
+    from anybind.forecasting.forecast import required_basis
+
+    known = required_basis(binder.basis, binder.method_name).pairs
+    return sorted(known, key=lambda pair: (known[pair].direct, pair))
 
 
 def _lines(found: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:

@@ -220,6 +220,17 @@ class Basis:
         return cls({basis.pair: basis for basis in pairs}, tuple(others))
 
 
+def required_basis(basis: Basis | None, method: str) -> Basis:
+    """The basis of a binder fitted with a method; raises UsageError where it has none."""
+    if basis is None:
+        raise UsageError(
+            "this binder has no forecast", got=f"a fit with method {method!r}",
+            expected="a fit that looked at held-out rows: 20 or more pairs on each hop",
+            hint="fit again with forecast=True, or: anybind forecast graph.yaml; trained methods look only when asked",
+        )  # fmt: skip
+    return basis
+
+
 def forecast_basis(
     method: Any, data: FitData, pairs: Sequence[Pair], routes: Mapping[Pair, Sequence[Route]], *, seed: int = 0
 ) -> Basis:
