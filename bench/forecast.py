@@ -1,12 +1,12 @@
-"""Forecasts against what true pairs show: in worlds that nothing was fitted to, and on emoji.
+"""Forecasts against what true pairs show: in worlds that nothing was fitted to, on emoji, and on their spoken names.
 
 For every gallery size: how often the 90 % predictive interval holds the truth, its median width as a share of the
 centre, its interval score (Gneiting & Raftery 2007, lower is better) beside that of the best constant interval (the
 truths' own 5 % and 95 % quantiles), the rank correlation of centre and truth, the median ratio of the two, and how
 often the assumption-free range holds the truth.
 
-    python bench/forecast.py [--worlds 6200-6211] [--clear 7200-7211] [--uneven 8200-8211] [--splits 20-29]
-                             [--method cca-chain] [--store DIR]
+    python bench/forecast.py [--hard 6200-6211] [--clear 7200-7211] [--uneven 8200-8211] [--sided 9200-9211]
+                             [--splits 40-49] [--speech 40-49] [--method cca-chain] [--store DIR]
 
 Intervals are those of tests with as many queries as there are test items. The constants were fitted in worlds of other
 seeds; see ``anybind.forecasting.calibration``.
@@ -51,6 +51,7 @@ LOOKED_AT = (
 WORLD_PATHS = (("a", "b", "c"), ("b", "c", "d"), ("a", "b", "c", "d"))
 MISS = 0.1  # of the predictive intervals
 QUERIES = 500  # of a world's test
+SEEDS = {"hard": "6200-6211", "clear": "7200-7211", "uneven": "8200-8211", "sided": "9200-9211"}
 Rows = Mapping[str, Mapping[str, NDArray[np.float32]]]
 
 
@@ -77,14 +78,15 @@ def main() -> None:
     """Measure and print the tables."""
     arguments = _arguments()
     torch.set_num_threads(1)
-    kinds = {"hard": arguments.worlds, "clear": arguments.clear, "uneven": arguments.uneven}
-    worlds = [World(seed, clear=kind == "clear", uneven=kind == "uneven") for kind, s in kinds.items() for seed in s]
+    worlds = [World(seed, kind) for kind in SEEDS for seed in getattr(arguments, kind)]
     if worlds:
         cases = _cases(map(_of_world, worlds), arguments.method)
         print_table(f"Worlds that nothing was fitted to, {arguments.method}", cases)
+    store = EmbeddingStore(arguments.store)
     if arguments.splits:
-        emoji = _emoji(EmbeddingStore(arguments.store), arguments.splits)
-        print_table(f"Emoji, {arguments.method}", _cases(emoji, arguments.method))
+        print_table(f"Emoji, {arguments.method}", _cases(_emoji(store, arguments.splits), arguments.method))
+    if arguments.speech:
+        print_table(f"Speech, {arguments.method}", _cases(_speech(store, arguments.speech), arguments.method))
 
 
 def measured(setting: Setting, method: str, options: Mapping[str, Any]) -> tuple[Evidence, dict[Any, torch.Tensor]]:
@@ -149,6 +151,15 @@ def _emoji(store: EmbeddingStore, splits: Sequence[int]) -> Iterator[Setting]:
                 yield _emoji_setting(store, path, pairs, splits[(i + j) % len(splits)])
 
 
+def _speech(store: EmbeddingStore, splits: Sequence[int]) -> Iterator[Setting]:
+    """Spoken names and every other space, over written English, at every other number of pairs."""
+    others = [name for name in SPACES if name != "en"]
+    for i, pairs in enumerate(PAIRS):
+        for j, other in enumerate(others):
+            if (i + j) % 2 == 0:
+                yield _emoji_setting(store, (other, "en", "speech"), pairs, splits[(i + j) % len(splits)])
+
+
 def paths() -> list[tuple[str, ...]]:
     """One for every two spaces, each over another pivot in turn, none that was looked at before."""
     found: list[tuple[str, ...]] = []
@@ -159,30 +170,40 @@ def paths() -> list[tuple[str, ...]]:
 
 
 def _emoji_setting(store: EmbeddingStore, path: tuple[str, ...], pairs: int, seed: int) -> Setting:
-    spaces = tuple(name if name == "image" else f"text_{name}" for name in path)
-    parts = {"d1": spaces[:2], "d2": spaces[1:], "test": spaces}
-    rows, ids, groups = {}, {}, {}
-    for split, names in parts.items():
-        use = f"{{use: emoji, split: {split}, seed: {seed}, modalities: [{', '.join(names)}]}}"
-        graph = load_graph(_written(use, names))
-        extract_graph(graph, store, seeds=[seed])
-        ((name, dataset),) = dict(graph.training(seed)).items()
-        batches = list(row_source(graph, store, name, dataset, None).batches())
-        every = [item for batch in batches for item in batch.ids]
-        family = [group for batch in batches for group in batch.groups or batch.ids]
-        chosen = sorted(range(len(every)), key=lambda k, f=family, e=every: (_hash(seed, f[k]), e[k]))
-        chosen = chosen if split == "test" else chosen[:pairs]
-        rows[split] = {s: torch.cat([b.vectors[s] for b in batches])[chosen].numpy() for s in names}
+    spaces = tuple(f"text_{name}" if len(name) == 2 else name for name in path)
+    rows: dict[str, dict[str, NDArray[np.float32]]] = {}
+    ids, groups = {}, {}
+    for split, names in {"d1": spaces[:2], "d2": spaces[1:]}.items():
+        every, family, vectors = _read(store, split, names, seed)
+        chosen = sorted(range(len(every)), key=lambda k, f=family, e=every: (_hash(seed, f[k]), e[k]))[:pairs]
+        rows[split] = {space: known[chosen] for space, known in vectors.items()}
         ids[split], groups[split] = [every[k] for k in chosen], [family[k] for k in chosen]
-    test = rows.pop("test")
-    return Setting(rows, [spaces], test, {n: ids[n] for n in rows}, {n: groups[n] for n in rows})
+    (first, _, test), (last, _, ends) = (_read(store, "test", names, seed) for names in (spaces[:2], spaces[1:]))
+    assert first == last, "both data sets cut the same items into the same splits"
+    return Setting(rows, [spaces], test | ends, ids, groups)
+
+
+def _read(
+    store: EmbeddingStore, split: str, names: Sequence[str], seed: int
+) -> tuple[list[str], list[str], dict[str, NDArray[np.float32]]]:
+    """Ids, families and vectors of a split's rows; with sounds those of ``spoken-emoji``, else of ``emoji``."""
+    dataset = "spoken-emoji" if "speech" in names else "emoji"
+    use = f"{{use: {dataset}, split: {split}, seed: {seed}, modalities: [{', '.join(names)}]}}"
+    graph = load_graph(_written(use, names))
+    extract_graph(graph, store, seeds=[seed])
+    ((name, opened),) = dict(graph.training(seed)).items()
+    batches = list(row_source(graph, store, name, opened, None).batches())
+    every = [item for batch in batches for item in batch.ids]
+    family = [group for batch in batches for group in batch.groups or batch.ids]
+    return every, family, {space: torch.cat([batch.vectors[space] for batch in batches]).numpy() for space in names}
 
 
 def _written(use: str, names: Sequence[str]) -> Path:
     """A graph file with one data set, for the vectors of some spaces."""
-    used = {"image": "efficientnet-lite0", "text_en": "minilm-l6"}
+    used = {"image": "efficientnet-lite0", "text_en": "minilm-l6", "speech": "speech-embedding"}
     encoders = "".join(f"  {name}: {{use: {used.get(name, 'use-multilingual')}}}\n" for name in names)
-    modalities = "".join(f"  {name}: {{kind: text}}\n" for name in names if name != "image")
+    kinds = {name: "audio" if name == "speech" else "text" for name in names if name != "image"}
+    modalities = "".join(f"  {name}: {{kind: {kind}}}\n" for name, kind in kinds.items())
     path = Path(tempfile.mkdtemp(prefix="forecast-")) / "graph.yaml"
     path.write_text(
         f"version: 1\nname: forecast\nseeds: [0]\nmodalities:\n{modalities}encoders:\n{encoders}"
@@ -243,10 +264,10 @@ def _seeds(text: str) -> list[int]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=_seeds, default=_seeds("6200-6211"))
-    parser.add_argument("--clear", type=_seeds, default=_seeds("7200-7211"))
-    parser.add_argument("--uneven", type=_seeds, default=_seeds("8200-8211"))
-    parser.add_argument("--splits", type=_seeds, default=_seeds("20-29"), help="of emoji; empty for none")
+    for kind, seeds in SEEDS.items():
+        parser.add_argument(f"--{kind}", type=_seeds, default=_seeds(seeds), help="worlds; empty for none")
+    parser.add_argument("--splits", type=_seeds, default=_seeds("40-49"), help="of emoji; empty for none")
+    parser.add_argument("--speech", type=_seeds, default=_seeds("40-49"), help="splits of spoken emoji")
     parser.add_argument("--method", default="cca-chain")
     parser.add_argument("--store", type=Path, default=Path("runs/store"))
     return parser.parse_args()

@@ -4,7 +4,9 @@ A world's seed draws what makes it hard or easy: latent and dims, how steep its 
 nonlinearity, how much its three data sets differ from each other, how much items differ in how clearly they
 show, pivots blind to a part of the latent, and now and then two ends that share nothing. In the worlds of the kind
 ``clear`` spaces show more than in the others, as those of good encoders do, and items differ more. In those of the kind
-``uneven``, clear too, some spaces are much noisier than others, as pictures beside captions.
+``uneven``, clear too, some spaces are much noisier than others, as pictures beside captions. In those of the kind
+``sided`` spaces a and c show different sides of what b shows, as pictures and sounds do of a written word: from
+nearly the same to nearly nothing in common.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 Rows = dict[str, NDArray[np.float32]]
 Array = NDArray[np.float64]
 SPACES = "abcd"
+KINDS = ("hard", "clear", "uneven", "sided")
 OFFSET, NUISANCE_SHIFT, MEAN_SHIFT = 0.3, 0.5, 0.65
 
 
@@ -39,9 +42,10 @@ class Difficulty:
     unrelated: bool
     item_scatter: float
     uneven: float = 0
+    sided: float = 0
 
     @classmethod
-    def drawn(cls, random: np.random.Generator, *, clear: bool = False, uneven: bool = False) -> Difficulty:
+    def drawn(cls, random: np.random.Generator, kind: str = "hard") -> Difficulty:
         """A world's, at random."""
 
         def between(low: float, high: float) -> float:
@@ -54,21 +58,28 @@ class Difficulty:
             float(random.uniform(0, 0.8)), float(random.choice([0, 0, 0, 0.3, 0.6])), int(between(80, 500)),
             bool(random.random() < 0.12), float(random.uniform(0, 0.6)),
         )  # fmt: skip
-        if not (clear or uneven):
+        if kind == "hard":
             return first
         changed = {"latent": int(between(12, 96)), "dim": int(between(80, 250)), "nuisance": between(0.15, 1.2),
                    "noise": between(0.01, 0.2), "item_scatter": float(random.uniform(0, 0.9)),
                    "topic_share": float(random.uniform(0.2, 0.9)), "pairs": int(between(80, 600))}  # fmt: skip
         made = cls(**{**first.__dict__, **changed})
-        return replace(made, uneven=float(random.uniform(0.3, 1.3))) if uneven else made
+        if kind == "sided":
+            return replace(made, sided=float(random.uniform(0, 6)), uneven=float(random.uniform(0, 1)), unrelated=False)
+        return replace(made, uneven=float(random.uniform(0.3, 1.3))) if kind == "uneven" else made
 
 
 class World:
-    """Spaces a, b, c, d in a row; data set i pairs spaces i and i + 1 in a domain of its own."""
+    """Spaces a, b, c, d in a row; data set i pairs spaces i and i + 1 in a domain of its own.
 
-    def __init__(self, seed: int, *, clear: bool = False, uneven: bool = False) -> None:
+    Args:
+        seed: Draws the world.
+        kind: One of ``KINDS``.
+    """
+
+    def __init__(self, seed: int, kind: str = "hard") -> None:
         random = np.random.default_rng([seed, 7])
-        self._seed, self.is_ = seed, Difficulty.drawn(random, clear=clear, uneven=uneven)
+        self._seed, self.is_ = seed, Difficulty.drawn(random, kind)
         latent = self.is_.latent
         spectrum = np.arange(1, latent + 1) ** -self.is_.spectrum
         self._spectrum: Array = spectrum / np.sqrt((spectrum**2).mean())
@@ -78,6 +89,10 @@ class World:
             order = random.permutation(latent)
             self._views["a"].visibility[order[: latent // 2]] = 0
             self._views["c"].visibility[order[latent // 2 :]] = 0
+        if self.is_.sided:
+            side = random.uniform(0, 1, latent)
+            self._views["a"].turn_away(self.is_.sided * side)
+            self._views["c"].turn_away(self.is_.sided * (1 - side))
         self._domains = [_Domain(random, self.is_) for _ in range(3)]
 
     def data_sets(self) -> dict[str, Rows]:
@@ -122,6 +137,11 @@ class _View:
         self._warped, self._nuisance = (random.normal(size=(latent, dim)) / np.sqrt(dim) for _ in range(2))
         self._offset = OFFSET * random.normal(size=dim)
         self._noisier = float(np.exp(world.uneven * random.uniform(-1, 1))) if world.uneven else 1.0
+
+    def turn_away(self, from_axes: Array) -> None:
+        """Show some axes of the latent less, by exp(-from_axes), and all of them as much as before."""
+        turned = self.visibility * np.exp(-from_axes)
+        self.visibility = turned * np.sqrt((self.visibility**2).mean() / (turned**2).mean())
 
     def rows(self, z: Array, unclear: Array, where: _Domain, random: np.random.Generator) -> NDArray[np.float32]:
         world, seen = self._world, z * self.visibility

@@ -71,7 +71,10 @@ def fitted() -> Callable[..., Fitted]:
     """``fitted({"a": axes, ...}, ["ab", "bc"], [("a", "c")], n=400)``."""
 
     def make(
-        axes: dict[str, Sequence[int]], edges: Sequence[str], targets: Sequence[tuple[str, str]], n: int = 300,
+        axes: dict[str, Sequence[int]],
+        edges: Sequence[str],
+        targets: Sequence[tuple[str, str]],
+        n: int = 300,
         noise: float = 0.4,
     ) -> Fitted:
         return Fitted(Shown(axes, noise), edges, targets, n)

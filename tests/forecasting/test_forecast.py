@@ -56,6 +56,16 @@ def test_nothing_is_promised_where_the_pivot_shows_what_the_ends_do_not_share(fi
     assert forecast.mrr_interval[0] < found.true_mrr("a", "c", 100) < forecast.mrr_interval[1]
 
 
+def test_hops_that_show_different_sides_of_the_pivot_promise_what_they_share(fitted):
+    """As a picture and a sound of one word: each hop retrieves well, and a fifth of what they show is the same."""
+    axes = {"a": range(7), "b": ALL, "c": range(5, 12)}
+    found = fitted(axes, ["ab", "bc"], [("a", "c"), ("a", "b"), ("b", "c")], 600)
+    forecast, truth = found.basis.forecast("a", "c", 100), found.true_mrr("a", "c", 100)
+    hops = [found.basis.forecast(*hop, 100).mrr for hop in ("ab", "bc")]
+    assert forecast.mrr_interval[0] < truth < forecast.mrr_interval[1]
+    assert forecast.mrr < min(hops) / 2
+
+
 def test_a_pivot_blind_to_what_the_ends_share_is_no_bridge(fitted):
     """A and C share axes 0-5, which B does not show: true pairs would bind, this binder cannot."""
     found = fitted({"a": range(9), "b": range(6, 12), "c": [*range(6), 9, 10, 11]}, ["ab", "bc"], [("a", "c")])

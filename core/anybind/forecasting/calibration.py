@@ -1,46 +1,51 @@
 """From evidence to an expected separation, by a few constants that were fitted in synthetic worlds and frozen.
 
-Let T be the separation that the weakest hop reaches, and rho the share of a hop's that is left on a round trip, from
-an end to its pivot and back: about the canonical correlation of the two. The composed separation K
-takes the pivot's vectors for what they show, and these are noisy readings. Were the ends to share all that the hops
-show of them, each space as noisy as the next, K would be rho T and the truth T. A round trip, which compares rows by
-rougher profiles than the method's, understates rho; in the worlds sqrt(rho) T is what K comes to then. So ::
+In whitened coordinates of a pivot B, T_AC = T_AB R_B^+ T_BC: what two hops show of B is divided by R_B, the share of
+B's own variance that is no noise. The composed separation K has R_B = I. Its mean R over the directions that matter
+follows from round trips: with A, B and C showing r directions with reliabilities R_A, R_B, R_C, a hop reaches
+sqrt(r R_A R_B) and the round trip from A over B sqrt(r) R_A R_B, so their ratio is sqrt(R_A R_B): R_B, if A is as
+reliable as B. R is the mean of that ratio for A and for C, and with several pivots the product of theirs. So ::
 
-    a = K / (sqrt(rho) T)  in [0, 1],          centre = T (1 + c) a / (1 + c a),          c = CURVE
+    y = K / (R T),        centre = y T',
 
-(rho the geometric mean of both ends', times those of hops between two pivots). a is the *alignment*: 0 where the hops
-show different things of the pivot, 1 where they show the same. K and a are those of fits without two folds, the T
-outside of a is that of the fit of all rows. K has a sampling error, known from the folds: a is averaged over what K,
-its error and 0 <= a <= 1 leave. The variance of the centre over these a, the hops' sampling errors, and what the
-worlds' truths scattered beside it, give the interval.
+with T what the weakest hop reaches, is what the bridge reaches of it: 1 where the hops show the same of the pivot and
+its ends are as noisy as it is, 0 where they show different things of it. K, T and the round trips are those of fits
+without two folds; T' is that of the fit of all rows. Better fits of the hops raise y as well, by (the product of the
+hops' T' / T, but for the weakest's) ** GROWTH. K and R have sampling errors, known from the rows; y is averaged over
+what these leave, when ``USUAL`` of all bridges reach about what their weakest hop does and the others anything below.
+Its variance, the hops' sampling errors, and what the worlds' truths scattered beside it, give the interval.
 
-The constants were chosen by the likelihood of the separations, and the coverage and score of the MRR's intervals, of
-666 bridged pairs and 165 direct ones in the worlds of ``bench/forecast_worlds.py`` (seeds 6000 to 6063, clear ones 7000
-to 7079, uneven ones 8000 to 8079): one and two pivots, 80 to 600 pairs a hop, with and without shift, pivots that are
-partly blind, ends that share nothing; methods cca-chain, pcca, pivot and ridge-chain. Then they were frozen.
-``docs/forecast.md`` tells what they reach elsewhere.
+The constants were chosen by the likelihood of the separations of 954 bridged pairs in the worlds of
+``bench/forecast_worlds.py`` (the first 80 seeds of each kind, from 6000, 7000, 8000 and 9000): one and two pivots, 80
+to 600 pairs a hop, with and without shift, pivots that are partly blind, hops that show different sides of a pivot,
+ends that share nothing; methods cca-chain, pcca, pivot and ridge-chain. Then they were frozen. ``docs/forecast.md``
+tells what they reach elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import hypot, log1p, prod, sqrt
 from statistics import fmean
 
 import torch
 
+from anybind.forecasting.composing import Composed
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
-CURVE = 4.4
-SCATTER, SCATTER_SHARE = 0.11, 0.07  # of a bridge's separation: absolute, and as a share of it
+USUAL, USUAL_SCATTER = 0.83, 0.09  # share of bridges that reach what their weakest hop does, and how nearly
+GROWTH = 0.27
+SCATTER = 0.096  # of a bridge's separation
 DIRECT_SCATTER = 0.06
 TAIL = 0.05  # error of a tail, per factor e by which a gallery is larger than what was seen of it
 WIDTH = 2.1  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
 
-_LEAST = 0.05
-_LEAST_CORRELATION = 0.25
-_STEPS = 101
+_LEAST = 0.05  # separation that anything is divided by
+_SEEN = 0.15  # that a relative error is told of
+_STEPS = 151
+_MOST = 1.5  # of what the weakest hop reaches
 
 
 @dataclass(frozen=True)
@@ -95,30 +100,50 @@ def expected_bridged(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Exp
     """For the ends of a bridge over these hops, two or more, each in the bridge's direction."""
     reached = max(min(hop.measured for hop in hops), _LEAST)
     full = max(min(hop.separation for hop in hops), _LEAST)
-    whole = reached * sqrt(_kept(hops))
-    aligned = torch.linspace(0, 1, _STEPS, dtype=torch.float64)
-    weights = torch.softmax(-(((bridge.composed - aligned * whole) / max(bridge.error, 0.02)) ** 2) / 2, 0)
-    curve = full * (1 + CURVE) * aligned / (1 + CURVE * aligned)
-    centre = float(weights @ curve)
-    sampled = sqrt(fmean((hop.error / max(hop.separation, _LEAST_CORRELATION)) ** 2 for hop in hops))
-    deviation = hypot(
-        sqrt(float(weights @ (curve - centre) ** 2)), sampled * centre, SCATTER, SCATTER_SHARE * centre
-    )
-    share = likeness(centre, hops)
-    return Expected(centre, deviation, share * sqrt(fmean(hop.spread**2 for hop in hops)) + 1 - share)
+    grown = prod(max(hop.separation, _LEAST) / max(hop.measured, _LEAST) for hop in hops) * reached / full
+    noise = _pivots_reliability(bridge, hops)
+    whole = reached * noise.separation / min(max(grown, 0.7), 3.0) ** GROWTH
+    share = bridge.composed.separation / whole
+    relative = noise.error / noise.separation
+    mean, deviation = _share_reached(share, hypot(bridge.composed.error / whole, relative * min(max(share, 0.0), 1.2)))
+    centre = full * mean
+    sampled = sqrt(fmean((hop.error / max(hop.separation, 2 * _SEEN)) ** 2 for hop in hops))
+    spread = likeness(centre, hops)
+    return Expected(
+        centre, hypot(full * deviation, sampled * centre, SCATTER),
+        spread * sqrt(fmean(hop.spread**2 for hop in hops)) + 1 - spread,
+    )  # fmt: skip
+
+
+def _share_reached(measured: float, error: float) -> tuple[float, float]:
+    """Mean and standard deviation of what a bridge reaches of its weakest hop, given a measurement of it."""
+    share = torch.linspace(0, _MOST, _STEPS, dtype=torch.float64)
+    usual = torch.softmax(-(((share - 1) / USUAL_SCATTER) ** 2) / 2, 0)
+    below = (share <= 1) / (share <= 1).sum()
+    likelihood = -(((measured - share) / max(error, 0.01)) ** 2) / 2
+    weights = torch.softmax(likelihood + torch.log(USUAL * usual + (1 - USUAL) * below + 1e-13), 0)
+    mean = float(weights @ share)
+    return mean, sqrt(float(weights @ (share - mean) ** 2))
+
+
+def _pivots_reliability(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Composed:
+    """Share of its pivots' variance that is no noise, with its standard error; a product over the pivots."""
+    found = [
+        Composed.mean([_over(trip, hop) for trip, hop in zip(trips, around, strict=True)], 2)
+        for trips, around in zip(bridge.trips, pairwise(hops), strict=True)
+    ]
+    whole = prod(each.separation for each in found)
+    return Composed(whole, whole * hypot(*(each.error / each.separation for each in found)))
+
+
+def _over(trip: Composed, hop: HopEvidence) -> Composed:
+    """The share of a hop's separation that is left on a round trip over it."""
+    left, of = max(trip.separation, _LEAST), max(hop.measured, _LEAST)
+    relative = hypot(trip.error / max(left, _SEEN), hop.error / max(of, _SEEN) / sqrt(2))
+    return Composed(left / of, left / of * relative)
 
 
 def likeness(separation: float, hops: Sequence[HopEvidence]) -> float:
     """How far right pairs of a bridge are spread as those of its hops: 1 where it is as good, 0 as wrong pairs."""
     usual = max(fmean(hop.separation for hop in hops), _LEAST)
     return min(max(separation / usual, 0.0), 1.0)
-
-
-def _kept(hops: Sequence[HopEvidence]) -> float:
-    """Of the separation, over the round trips from the ends, and over the hops between two pivots."""
-    ends = _kept_of(hops[0], hops[0].round_trips[0]) * _kept_of(hops[-1], hops[-1].round_trips[1])
-    return sqrt(ends) * prod(_kept_of(hop, fmean(hop.round_trips)) for hop in hops[1:-1])
-
-
-def _kept_of(hop: HopEvidence, round_trip: float) -> float:
-    return min(max(round_trip / max(hop.measured, _LEAST), _LEAST_CORRELATION), 1.0)

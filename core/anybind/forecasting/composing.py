@@ -8,9 +8,13 @@ and C would score on average ::
 for a score that is bilinear in A's and C's coordinates: the mean is tr(W' C_AB S_B^-1 C_BC), and the two covariances
 come from different rows, which nothing was fitted on. So their errors do not correlate and the estimate is unbiased:
 where B shows nothing that A and C share it is 0 up to sampling error, however well the hops are fitted. Longer
-bridges multiply one such kernel per pivot. S_B alone is taken from the rows that were fitted on, a little ridge added.
-That makes the kernel too large: an inverse of n rows' covariance in r dims is n / (n - r) times too large on average,
-and so is the mean of k(b, b) over rows that are new, compared with those it came from. So that ratio is divided out.
+bridges multiply one such kernel per pivot.
+
+S_B alone is taken from rows that were fitted on, a little ridge added: once of the data sets of the hop before B and
+once of those of the hop after it, and the mean of both is taken. Each is a regression of one data set that is carried
+to rows of the other. Their pooled covariance would take a shift between the two for noise of B. S_B from few rows
+makes the kernel too large: an inverse of n rows' covariance in r dims is n / (n - r) times too large on average, and so
+is the mean of k(b, b) over rows that are new, compared with those it came from. So that ratio is divided out.
 
 The scores are standardised by the wrong items', so the result is in their standard deviations: the *separation*.
 """
@@ -19,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean
 
 import torch
 
@@ -32,38 +38,58 @@ class PivotRows:
     Attributes:
         before: (n_i, r) of the held-out pairs of the hop before it.
         after: (n_j, r) of those of the hop after it.
-        covariance: (r, r) of the rows that were fitted on, within data sets.
+        covariances: (r, r) each, of the rows that the hop before it and the hop after it were fitted on.
     """
 
     before: torch.Tensor
     after: torch.Tensor
-    covariance: torch.Tensor
+    covariances: tuple[torch.Tensor, torch.Tensor]
 
-    def kernel(self) -> torch.Tensor:
-        """(n_i, n_j) inner products of whitened rows."""
-        covariance = self.covariance.to(torch.float64)
+    def kernel(self, side: int) -> torch.Tensor:
+        """(n_i, n_j) inner products of rows that are whitened as those of the hop before (0) or after (1)."""
+        covariance = self.covariances[side].to(torch.float64)
         level = covariance.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
         ridged = covariance + PIVOT_RIDGE * level * torch.eye(len(covariance), dtype=torch.float64)
         before, after = _centred(self.before), _centred(self.after)
-        solved = torch.linalg.solve(ridged, torch.cat([before, after]).T)
-        new = float((torch.cat([before, after]) * solved.T).sum()) / max(len(before) + len(after) - 2, 1)
+        rows = (before, after)[side]
+        new = float((rows * torch.linalg.solve(ridged, rows.T).T).sum()) / max(len(rows) - 1, 1)
         seen = float(torch.linalg.solve(ridged, covariance).trace())
-        kernel: torch.Tensor = before @ solved[:, len(before) :]
+        kernel: torch.Tensor = before @ torch.linalg.solve(ridged, after.T)
         return kernel * min(seen / max(new, 1e-12), 1.0)
 
 
-def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> float:
+@dataclass(frozen=True)
+class Composed:
+    """A separation, in standard deviations of wrong items' scores, and its standard error."""
+
+    separation: float
+    error: float
+
+    @classmethod
+    def mean(cls, several: Sequence[Composed], independent: float) -> Composed:
+        """Of several, which are worth so many independent ones."""
+        square = fmean(each.error**2 for each in several)
+        return cls(fmean(each.separation for each in several), sqrt(square / independent))
+
+
+def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> Composed:
     """The separation of right pairs over a bridge, if its ends are independent given its pivots' vectors.
 
     Args:
         scores: (n_i, n_j) of the first space's rows, which the first hop holds, and the last space's of the last hop.
         pivots: Of the bridge in order, at least one.
     """
-    table = doubly_standardised(scores)
-    kernel = pivots[0].kernel()
+    terms = doubly_standardised(scores) * (_joined(pivots, 0) + _joined(pivots, 1)) / 2
+    by_row, by_column = (float(terms.mean(1 - axis).var()) / terms.shape[axis] for axis in (0, 1))
+    by_cell = float(terms.var()) / terms.numel()  # which is in both
+    return Composed(float(terms.mean()), sqrt(max(by_row + by_column - by_cell, by_cell)))
+
+
+def _joined(pivots: Sequence[PivotRows], side: int) -> torch.Tensor:
+    kernel = pivots[0].kernel(side)
     for pivot in pivots[1:]:
-        kernel = kernel @ pivot.kernel() / kernel.shape[1]
-    return float((table * kernel).mean())
+        kernel = kernel @ pivot.kernel(side) / kernel.shape[1]
+    return kernel
 
 
 def doubly_standardised(scores: torch.Tensor) -> torch.Tensor:

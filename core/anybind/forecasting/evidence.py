@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import sqrt
 from statistics import fmean, stdev
 
 import torch
 
-from anybind.forecasting.composing import composed_separation
+from anybind.forecasting.composing import Composed, composed_separation
 from anybind.forecasting.held_out import HeldOutFold, Pair, Route
 from anybind.forecasting.identification import open_separation
 from anybind.forecasting.ranks import OwnRanks, ScoreTail
@@ -35,7 +35,6 @@ class HopEvidence:
         gain: By how much the separation grows when one of the two folds is fitted on.
         spread_gain: By how much the spread does.
         error: Standard error of ``separation``.
-        round_trips: Separations when the first space is bridged to itself over the second, and the other way round.
     """
 
     right: torch.Tensor
@@ -46,7 +45,6 @@ class HopEvidence:
     gain: float
     spread_gain: float
     error: float
-    round_trips: tuple[float, float]
 
     @property
     def measured(self) -> float:
@@ -66,10 +64,6 @@ class HopEvidence:
         added = (1 + mean_square / 2) / self.others
         return max(sqrt(max(variance - added, variance / 4)) + (1 + REST) * self.spread_gain, sqrt(variance) / 2)
 
-    def turned(self) -> HopEvidence:
-        """That of the same hop with its spaces in the other order."""
-        return replace(self, round_trips=self.round_trips[::-1])
-
 
 @dataclass(frozen=True)
 class BridgeEvidence:
@@ -77,15 +71,14 @@ class BridgeEvidence:
 
     Attributes:
         composed: Separation if its ends are independent given its pivots' vectors, mean over folds.
-        error: Standard error of that, from the folds.
+        trips: For each pivot, the same of a bridge from the space before it to the pivot and back, and from the space
+            after it.
         reach: How far from it the separation may lie when nothing is assumed.
-        wrong: Standardised scores of its ends' rows, which are all of different items.
     """
 
-    composed: float
-    error: float
+    composed: Composed
+    trips: tuple[tuple[Composed, Composed], ...]
     reach: float
-    wrong: torch.Tensor
 
 
 @dataclass
@@ -96,9 +89,8 @@ class Evidence:
     bridges: dict[Route, BridgeEvidence] = field(default_factory=dict)
 
     def of_hop(self, a: str, b: str) -> HopEvidence | None:
-        """A hop's, from a to b, whichever way it was looked at."""
-        turned = self.hops.get((b, a))
-        return self.hops.get((a, b)) or (turned.turned() if turned else None)
+        """A hop's, whichever way it was looked at."""
+        return self.hops.get((a, b)) or self.hops.get((b, a))
 
 
 def gather(folds: Iterable[HeldOutFold], routes: Sequence[Route]) -> Evidence:
@@ -128,25 +120,32 @@ def own_ranks(hop: HopEvidence) -> OwnRanks:
 
 @dataclass(frozen=True)
 class _BridgePart:
-    composed: float
+    composed: Composed
+    trips: tuple[tuple[Composed, Composed], ...]
     reach: float
-    wrong: torch.Tensor
 
 
 def _bridge_part(fold: HeldOutFold, route: Route) -> list[_BridgePart]:
-    tables = [] if fold.further is None else fold.further.crossed(route)
+    further = fold.further
+    tables = [] if further is None else further.crossed(route)
     tables = [each for each in tables if min(each.scores.shape) >= 4]
-    if not tables:
+    trips = [] if further is None else [_trips(further, route[i : i + 3]) for i in range(len(route) - 2)]
+    found = tuple(each for each in trips if each is not None)
+    if not tables or len(found) < len(route) - 2:
         return []
-    composed = fmean(composed_separation(each.scores, each.pivots) for each in tables)
+    # two tables of the same rows, each once before the pivot and once after it
+    composed = Composed.mean([composed_separation(each.scores, each.pivots) for each in tables], 1)
     first = tables[0]
     reach = open_separation(first.scores, first.pivots[0].before, first.pivots[-1].after)
-    wrong = []
-    for each in tables:
-        for table in (each.scores.to(torch.float64), each.scores.T.to(torch.float64)):
-            deviation = table.std(1, keepdim=True).clamp(min=1e-12)
-            wrong.append(((table - table.mean(1, keepdim=True)) / deviation).flatten())
-    return [_BridgePart(composed, reach, _thinned(torch.cat(wrong)))]
+    return [_BridgePart(composed, found, reach)]
+
+
+def _trips(fold: HeldOutFold, around: Route) -> tuple[Composed, Composed] | None:
+    """Over a pivot, from either of its neighbours and back."""
+    before, after = (fold.round_trip(around, end) for end in (0, 1))
+    if before is None or after is None:
+        return None
+    return composed_separation(before.scores, before.pivots), composed_separation(after.scores, after.pivots)
 
 
 def _pooled(parts: Sequence[HopPart]) -> HopEvidence:
@@ -157,17 +156,19 @@ def _pooled(parts: Sequence[HopPart]) -> HopEvidence:
     by_pair = float(right.std()) / sqrt(pairs)
     # few folds tell their scatter badly; pairs, where some are of one family, tell less than so many of their own
     error = sqrt((by_fold**2 + by_pair**2) / 2)
-    trips = fmean(p.round_trips[0] for p in parts), fmean(p.round_trips[1] for p in parts)
-    return HopEvidence(right, shares, _thinned(wrong, len(parts)), pairs, others, gain, wider, error, trips)
+    return HopEvidence(right, shares, _thinned(wrong, len(parts)), pairs, others, gain, wider, error)
 
 
 def _averaged(parts: Sequence[_BridgePart]) -> BridgeEvidence:
-    composed = [part.composed for part in parts]
-    # every fold is in two of the parts
-    error = stdev(composed) / sqrt(len(parts) / 2)
-    wrong = torch.cat([part.wrong for part in parts])
-    return BridgeEvidence(fmean(composed), error, fmean(part.reach for part in parts), wrong)
+    composed = Composed.mean([part.composed for part in parts], len(parts))
+    # the rows of every fold are in two of the round trips
+    trips = tuple(
+        (Composed.mean([before for before, _ in pivot], len(parts) / 2),
+         Composed.mean([after for _, after in pivot], len(parts) / 2))
+        for pivot in zip(*(part.trips for part in parts), strict=True)
+    )  # fmt: skip
+    return BridgeEvidence(composed, trips, fmean(part.reach for part in parts))
 
 
-def _thinned(wrong: torch.Tensor, times: int = 1) -> torch.Tensor:
+def _thinned(wrong: torch.Tensor, times: int) -> torch.Tensor:
     return wrong[:: max(1, len(wrong) // (times * _KEPT_WRONG))]

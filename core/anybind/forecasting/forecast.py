@@ -169,9 +169,7 @@ class Basis:
         """The basis of every route that was looked at."""
         return (*self.pairs.values(), *self.others)
 
-    def forecast(
-        self, a: str, b: str, gallery: int, ks: Sequence[int] = KS, queries: int | None = None
-    ) -> Forecast:
+    def forecast(self, a: str, b: str, gallery: int, ks: Sequence[int] = KS, queries: int | None = None) -> Forecast:
         """What to expect between two spaces, whichever is named first.
 
         Args:
@@ -277,24 +275,23 @@ def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None
     present = [hop for hop in hops if hop is not None]
     if len(present) < len(hops):
         return None
-    shape, own = _shape(present), OwnRanks.mean([own_ranks(hop) for hop in present])
+    own = OwnRanks.mean([own_ranks(hop) for hop in present])
+    known = _shape(present), ScoreTail.of(torch.cat([hop.wrong for hop in present]))
     seen = fmean(hop.others for hop in present), min(hop.pairs for hop in present)
     if len(present) == 1:
-        expected, tail = expected_direct(present[0]), ScoreTail.of(present[0].wrong)
-        return PairBasis(pair, route, True, expected, expected.interval, shape, tail, own, *seen)
+        expected = expected_direct(present[0])
+        return PairBasis(pair, route, True, expected, expected.interval, *known, own, *seen)
     if route not in evidence.bridges:
         return None
     bridge = evidence.bridges[route]
-    expected, least, most = expected_bridged(bridge, present), *_open(bridge)
-    share = likeness(expected.separation, present)
-    wrong = quantiles((bridge.wrong - bridge.wrong.mean()) / bridge.wrong.std().clamp(min=1e-12))
-    shape = tuple(share * x + (1 - share) * y for x, y in zip(shape, wrong, strict=True))
-    tail, own = ScoreTail.of(bridge.wrong), own.scaled(share)
-    return PairBasis(pair, route, False, expected, (least, most), shape, tail, own, *seen)
+    expected = expected_bridged(bridge, present)
+    own = own.scaled(likeness(expected.separation, present))
+    return PairBasis(pair, route, False, expected, _open(bridge), *known, own, *seen)
 
 
 def _open(bridge: BridgeEvidence) -> tuple[float, float]:
-    return bridge.composed - bridge.reach, bridge.composed + bridge.reach
+    composed = bridge.composed.separation
+    return composed - bridge.reach, composed + bridge.reach
 
 
 def _shape(hops: Sequence[HopEvidence]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ Pair = tuple[str, str]
 Route = tuple[str, ...]
 
 FOLDS = 5
-LANDMARKS = 40
+LANDMARKS, MANY_LANDMARKS = 40, 200
 _FEWEST = 2  # pairs of every hop that must be left to fit on
 
 
@@ -134,17 +134,19 @@ class HeldOutFold:
         found = [self._bridge(route, [ends[i % 2] for i in range(len(route) - 1)]) for ends in both]
         return [each for each in found if each is not None]
 
-    def round_trip(self, a: str, b: str) -> BridgeScores | None:
-        """From a space to another and back, as if to a third that were just like the first.
+    def round_trip(self, around: Route, end: int) -> BridgeScores | None:
+        """From a neighbour of a pivot to it and back, as if to a third space that were just like the neighbour.
 
-        A row is described by its scores with landmarks of the other space; these profiles are compared by cosine.
+        Args:
+            around: A pivot between its neighbours.
+            end: Which of these it is, 0 or 1.
         """
-        here, there = self.pairs(a, b), self.pairs(a, b, self._other)
+        near, pivot = around[2 * end], around[1]
+        here, there = self.pairs(near, pivot), self.pairs(near, pivot, self._other)
         if min(len(here[0]), len(there[0])) < 2:
             return None
-        profiles = [self._shown(a, rows, (b,)) for rows in (here[0], there[0])]
-        left, right = (torch.nn.functional.normalize(rows - rows.mean(0)) for rows in profiles)
-        return BridgeScores(left @ right.T, (self._pivot((a, b), here[1], there[1]),))
+        scores = self._alike(near, pivot, here[0], there[0])
+        return BridgeScores(scores, (self._pivot(around, here[1], there[1], (near, near)),))
 
     def _bridge(self, route: Route, folds: Sequence[int | None]) -> BridgeScores | None:
         hops = [self.pairs(a, b, fold) for (a, b), fold in zip(pairwise(route), folds, strict=True)]
@@ -152,27 +154,61 @@ class HeldOutFold:
             return None
         scores = self._method.score(route[0], hops[0][0], route[-1], hops[-1][1])
         pivots = [
-            self._pivot((route[i - 1], route[i], route[i + 1]), before[1], after[0])
+            self._pivot((route[i - 1], route[i], route[i + 1]), before[1], after[0], (route[i - 1], route[i + 1]))
             for i, (before, after) in enumerate(pairwise(hops), start=1)
         ]
         return BridgeScores(scores, tuple(pivots))
 
-    def _pivot(self, around: Route, before: torch.Tensor, after: torch.Tensor) -> PivotRows:
-        """What the method sees in a pivot's rows. ``around``: the pivot in second place, beside it its neighbours."""
+    def _pivot(self, around: Route, before: torch.Tensor, after: torch.Tensor, paired: Pair) -> PivotRows:
+        """What the method sees in a pivot's rows.
+
+        Args:
+            around: The pivot between its neighbours.
+            before, after: (n, d) rows of the pivot.
+            paired: Spaces that they are paired with, whose data sets tell how the pivot's rows vary.
+        """
         space, beside = around[1], around[::2]
-        parts = [self._shown(space, rows, beside) for rows in _rows(self._seen, list(self._seen.samples), space)]
-        centred = torch.cat([part - part.mean(0) for part in parts if len(part)])
-        scale = centred.std(0).clamp(min=1e-12)
-        covariance = (centred / scale).T @ (centred / scale) / len(centred)
+        seen = [self._seen_beside(space, other, beside) for other in paired]
+        scale = torch.cat(seen).std(0).clamp(min=1e-12)
+        first, last = ((rows / scale).T @ (rows / scale) / len(rows) for rows in seen)
         return PivotRows(
-            self._shown(space, before, beside) / scale, self._shown(space, after, beside) / scale, covariance
+            self._shown(space, before, beside) / scale, self._shown(space, after, beside) / scale, (first, last)
         )
+
+    def _seen_beside(self, space: str, other: str, beside: Pair) -> torch.Tensor:
+        """(n, r) what the method sees in the fitted rows of a space, of data sets with another one; each centred."""
+        rows = _rows(self._seen, _holding(self._data, space, other), space)
+        parts = [self._shown(space, part, beside) for part in rows if len(part)]
+        return torch.cat([part - part.mean(0) for part in parts])
 
     def _shown(self, space: str, rows: torch.Tensor, beside: Sequence[str]) -> torch.Tensor:
         """(n, r) scores with landmarks, fitted rows of the spaces beside: ``embed`` may be made for another pair."""
-        marks = {other: _rows(self._seen, _holding(self._data, space, other), other) for other in beside}
-        tables = [self._method.score(space, rows, other, torch.cat(m)[:LANDMARKS]) for other, m in marks.items()]
+        tables = [self._method.score(space, rows, other, self._marks(space, other, LANDMARKS)) for other in beside]
         return torch.cat([table.to(torch.float64) for table in tables], 1)
+
+    def _alike(self, space: str, other: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """(n, m) scores of rows of one space with each other, by what the method sees in them of another space.
+
+        A row's scores with landmarks of the other space are u W v, with v the landmarks. Their inner products would
+        weight what the spaces share by W squared; a fourth root of their second moment leaves W, as in a score.
+        """
+        marks = self._marks(space, other, MANY_LANDMARKS)
+        fitted = torch.cat(_rows(self._seen, _holding(self._data, space, other), space))
+        seen, *ends = (
+            rows - rows.mean(0)
+            for rows in (self._method.score(space, x, other, marks).to(torch.float64) for x in (fitted, left, right))
+        )
+        values, vectors = torch.linalg.eigh(seen.T @ seen / len(seen))
+        kept = values > 1e-6 * values.max()
+        root = vectors[:, kept] * values[kept] ** -0.25
+        first, last = (torch.nn.functional.normalize(rows @ root) for rows in ends)
+        table: torch.Tensor = first @ last.T
+        return table
+
+    def _marks(self, space: str, other: str, count: int) -> torch.Tensor:
+        """Fitted rows of another space, spread over its data sets with this one."""
+        rows = torch.cat(_rows(self._seen, _holding(self._data, space, other), other))
+        return rows[:: max(1, len(rows) // count)][:count]
 
 
 def _rows(data: FitData, names: Sequence[str], space: str) -> list[torch.Tensor]:

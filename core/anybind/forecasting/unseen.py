@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-from anybind.forecasting.composing import composed_separation
 from anybind.forecasting.held_out import HeldOutFold, Pair
 from anybind.forecasting.ranks import right_and_wrong, standardised, unbiased
 
@@ -24,7 +23,6 @@ class HopPart:
     others: int
     gain: float
     spread_gain: float
-    round_trips: tuple[float, float]
 
 
 def hop_part(fold: HeldOutFold, hop: Pair) -> list[HopPart]:
@@ -43,8 +41,7 @@ def hop_part(fold: HeldOutFold, hop: Pair) -> list[HopPart]:
     right, shares, wrong = (torch.cat([way[i] for way in ways]) for i in range(3))
     more, less = _own(fold.own(*hop)), _own(scores.own)
     gain, spread_gain = float(more.mean() - less.mean()), float(more.std() - less.std())
-    trips = _trip(further, *hop), _trip(further, *hop[::-1])
-    return [HopPart(right, shares, wrong, n, n - 1 + others, gain, spread_gain, trips)]
+    return [HopPart(right, shares, wrong, n, n - 1 + others, gain, spread_gain)]
 
 
 def _compared(own: torch.Tensor, other: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -90,8 +87,3 @@ def _mixed(near: torch.Tensor, far: torch.Tensor, share: float) -> torch.Tensor:
 def _own(own: torch.Tensor) -> torch.Tensor:
     """Right scores in both directions, among the fold's own rows alone."""
     return torch.cat([standardised(table)[0] for table in (own, own.T)])
-
-
-def _trip(fold: HeldOutFold, a: str, b: str) -> float:
-    found = fold.round_trip(a, b)
-    return 0.0 if found is None else composed_separation(found.scores, found.pivots)

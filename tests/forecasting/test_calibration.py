@@ -1,0 +1,84 @@
+"""Expected separations of bridges whose hops and round trips are those of a model that is known.
+
+A, B and C show directions of a latent, A's r_a and C's r_c, k of them in common, with reliabilities R_a, R_b, R_c. A
+hop of n directions with reliabilities R and S reaches sqrt(n R S); see ``anybind.forecasting.calibration``.
+"""
+
+from math import sqrt
+
+import pytest
+import torch
+
+from anybind.forecasting.calibration import expected_bridged
+from anybind.forecasting.composing import Composed
+from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
+
+
+def hop(separation, gain=0.0, error=0.01):
+    right = separation + torch.linspace(-1.5, 1.5, 50)
+    return HopEvidence(right, torch.full((50,), 0.1), torch.linspace(-2, 2, 50), 50, 100, gain, 0.0, error)
+
+
+def bridge(directions, common, reliable, error=0.01):
+    """Evidence and hops of A - B - C."""
+    (n_a, n_c), (a, b, c) = directions, reliable
+    composed = Composed(sqrt(common * a * c) * b, error)
+    trips = ((Composed(sqrt(n_a) * a * b, error), Composed(sqrt(n_c) * c * b, error)),)
+    return BridgeEvidence(composed, trips, 1.0), [
+        hop(sqrt(n_a * a * b)),
+        hop(sqrt(n_c * b * c)),
+    ]
+
+
+@pytest.mark.parametrize("reliable", [0.2, 0.5, 0.9])
+def test_hops_that_show_the_same_of_equally_noisy_spaces_reach_what_one_does(reliable):
+    evidence, hops = bridge((30, 30), 30, (reliable,) * 3)
+    assert expected_bridged(evidence, hops).separation == pytest.approx(hops[0].separation, rel=0.02)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("reliable", [0.3, 0.8])
+def test_what_hops_show_of_different_sides_of_a_pivot_is_not_promised(share, reliable):
+    """k of r directions are shared: the truth is sqrt(k R R), whatever the noise of the pivot."""
+    evidence, hops = bridge((50, 50), 50 * share, (reliable,) * 3)
+    truth = sqrt(50 * share) * reliable
+    found = expected_bridged(evidence, hops)
+    assert found.separation == pytest.approx(truth, rel=0.05)
+    assert found.interval[0] < truth < found.interval[1]
+
+
+def test_a_hop_that_shows_more_than_the_other_is_no_loss():
+    """C shows all that A does and as much again: the truth is what A's hop reaches."""
+    evidence, hops = bridge((20, 40), 20, (0.6, 0.6, 0.6))
+    assert expected_bridged(evidence, hops).separation == pytest.approx(hops[0].separation, rel=0.02)
+
+
+def test_hops_that_share_nothing_promise_nothing():
+    evidence, hops = bridge((30, 30), 0, (0.6, 0.6, 0.6))
+    found = expected_bridged(evidence, hops)
+    assert found.separation < 0.05
+    assert found.interval[0] < 0
+
+
+def test_two_pivots_are_each_divided_out():
+    """A - B - C - D, all with reliability R: composed is sqrt(r) R^3, the truth sqrt(r) R."""
+    directions, reliable = 40, 0.5
+    one = Composed(sqrt(directions) * reliable**2, 0.01)
+    evidence = BridgeEvidence(Composed(sqrt(directions) * reliable**3, 0.01), ((one, one), (one, one)), 1.0)
+    hops = [hop(sqrt(directions) * reliable)] * 3
+    assert expected_bridged(evidence, hops).separation == pytest.approx(hops[0].separation, rel=0.02)
+
+
+def test_what_is_measured_badly_is_promised_carefully():
+    """Half of the weakest hop, measured well; measured badly, it may as well be all of it."""
+    sure, unsure = (bridge((50, 50), 12.5, (0.5,) * 3, error) for error in (0.01, 0.4))
+    first, second = (expected_bridged(*each) for each in (sure, unsure))
+    assert first.separation < second.separation < sure[1][0].separation
+    assert second.deviation > 2 * first.deviation
+
+
+def test_what_more_rows_add_to_the_hops_is_expected_of_the_bridge():
+    evidence, hops = bridge((30, 30), 30, (0.5,) * 3)
+    grown = [hop(each.measured, gain=0.2) for each in hops]
+    assert expected_bridged(evidence, grown).separation == pytest.approx(grown[0].separation, rel=0.05)
+    assert grown[0].separation > hops[0].separation + 0.3
