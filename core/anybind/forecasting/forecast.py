@@ -28,8 +28,8 @@ from anybind.retrieval_metrics import chance_metrics
 
 DIRECT = "held-out pairs of these two spaces; items to come are like those of the data sets"
 BRIDGED = (
-    "what joins the two spaces is what the pivots show, up to the noise of their vectors; how noisy these are follows "
-    "from synthetic worlds; items to come are like those of the data sets"
+    "what joins the two spaces is what the pivots show, up to the noise of their vectors, which are about as noisy as "
+    "those of the spaces they join; items to come are like those of the data sets"
 )
 KS = (1, 5, 10)
 

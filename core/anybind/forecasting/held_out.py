@@ -175,7 +175,7 @@ class HeldOutFold:
             self._shown(space, before, beside) / scale, self._shown(space, after, beside) / scale, (first, last)
         )
 
-    def _seen_beside(self, space: str, other: str, beside: Pair) -> torch.Tensor:
+    def _seen_beside(self, space: str, other: str, beside: Sequence[str]) -> torch.Tensor:
         """(n, r) what the method sees in the fitted rows of a space, of data sets with another one; each centred."""
         rows = _rows(self._seen, _holding(self._data, space, other), space)
         parts = [self._shown(space, part, beside) for part in rows if len(part)]
