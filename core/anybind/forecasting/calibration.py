@@ -40,7 +40,7 @@ GROWTH = 0.27
 SCATTER = 0.096  # of a bridge's separation
 DIRECT_SCATTER = 0.06
 TAIL = 0.05  # error of a tail, per factor e by which a gallery is larger than what was seen of it
-WIDTH = 2.0  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
+WIDTH = 2.1  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
 
 _LEAST = 0.05  # separation that anything is divided by
 _SEEN = 0.15  # that a relative error is told of
