@@ -78,6 +78,8 @@ class World:
     """
 
     def __init__(self, seed: int, kind: str = "hard") -> None:
+        if kind not in KINDS:
+            raise ValueError(f"no such kind of world: {kind}; there are {', '.join(KINDS)}")
         random = np.random.default_rng([seed, 7])
         self._seed, self.is_ = seed, Difficulty.drawn(random, kind)
         latent = self.is_.latent

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from anybind.forecasting.calibration import expected_bridged
-from anybind.forecasting.composing import Composed
+from anybind.forecasting.composing import Estimate
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
 
@@ -22,8 +22,8 @@ def hop(separation, gain=0.0, error=0.01):
 def bridge(directions, common, reliable, error=0.01):
     """Evidence and hops of A - B - C."""
     (n_a, n_c), (a, b, c) = directions, reliable
-    composed = Composed(sqrt(common * a * c) * b, error)
-    trips = ((Composed(sqrt(n_a) * a * b, error), Composed(sqrt(n_c) * c * b, error)),)
+    composed = Estimate(sqrt(common * a * c) * b, error)
+    trips = ((Estimate(sqrt(n_a) * a * b, error), Estimate(sqrt(n_c) * c * b, error)),)
     return BridgeEvidence(composed, trips, 1.0), [
         hop(sqrt(n_a * a * b)),
         hop(sqrt(n_c * b * c)),
@@ -63,8 +63,8 @@ def test_hops_that_share_nothing_promise_nothing():
 def test_two_pivots_are_each_divided_out():
     """A - B - C - D, all with reliability R: composed is sqrt(r) R^3, the truth sqrt(r) R."""
     directions, reliable = 40, 0.5
-    one = Composed(sqrt(directions) * reliable**2, 0.01)
-    evidence = BridgeEvidence(Composed(sqrt(directions) * reliable**3, 0.01), ((one, one), (one, one)), 1.0)
+    one = Estimate(sqrt(directions) * reliable**2, 0.01)
+    evidence = BridgeEvidence(Estimate(sqrt(directions) * reliable**3, 0.01), ((one, one), (one, one)), 1.0)
     hops = [hop(sqrt(directions) * reliable)] * 3
     assert expected_bridged(evidence, hops).separation == pytest.approx(hops[0].separation, rel=0.02)
 

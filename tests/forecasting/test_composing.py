@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anybind.forecasting.composing import Composed, PivotRows, composed_separation
+from anybind.forecasting.composing import Estimate, PivotRows, composed_separation
 
 DIMS, CORRELATION = 30, 0.7
 
@@ -27,19 +27,19 @@ def bridge(seed, fitted, held_out=400):
 def test_it_is_that_of_the_covariances_however_few_rows_the_pivots_covariance_comes_from(fitted):
     """E[a'c] = sum of rho^2 over the axes, in standard deviations of sqrt(axes)."""
     found = [composed_separation(scores, [pivot]) for scores, pivot in (bridge(seed, fitted) for seed in range(8))]
-    assert Composed.mean(found, 8).separation == pytest.approx(CORRELATION**2 * DIMS**0.5, rel=0.08)
+    assert Estimate.mean(found, 8).value == pytest.approx(CORRELATION**2 * DIMS**0.5, rel=0.08)
 
 
 def test_its_error_is_how_far_it_scatters():
     found = [composed_separation(scores, [pivot]) for scores, pivot in (bridge(seed, 5000, 60) for seed in range(80))]
-    scatter = torch.tensor([each.separation for each in found]).std()
-    assert Composed.mean(found, 1).error == pytest.approx(float(scatter), rel=0.25)
+    scatter = torch.tensor([each.value for each in found]).std()
+    assert Estimate.mean(found, 1).error == pytest.approx(float(scatter), rel=0.25)
 
 
 def test_it_is_nothing_where_the_ends_show_different_axes():
     scores, pivot = bridge(1, 100)
     unrelated = drawn(2)(len(scores))[:, :1] @ drawn(3)(len(scores))[:, :1].T
-    assert composed_separation(unrelated, [pivot]).separation == pytest.approx(0, abs=0.1)
+    assert composed_separation(unrelated, [pivot]).value == pytest.approx(0, abs=0.1)
 
 
 def test_a_shift_between_the_data_sets_is_not_taken_for_noise():
@@ -54,7 +54,7 @@ def test_a_shift_between_the_data_sets_is_not_taken_for_noise():
         normal = drawn(seed)
         before, after = (normal(600) * v.sqrt() for v in variances)
         pivot = PivotRows(before, after, tuple(torch.diag(v) for v in variances))
-        found.append(composed_separation(before @ after.T, [pivot]).separation)
+        found.append(composed_separation(before @ after.T, [pivot]).value)
     deviation = float((variances[0] * variances[1]).sum() ** 0.5)
     truth = float(sum(v.sum() for v in variances) / 2) / deviation
     pooled = float((2 * variances[0] * variances[1] / (variances[0] + variances[1])).sum()) / deviation

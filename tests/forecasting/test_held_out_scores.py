@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anybind.forecasting.calibration import Expected
-from anybind.forecasting.held_out import BridgeScores, HopScores
+from anybind.forecasting.held_out import HopScores
 from anybind.forecasting.held_out_scores import HeldOutScores
 from anybind.forecasting.same_item import among_others
 
@@ -21,8 +21,8 @@ class Fold:
     def hop(self, a, b):
         return HopScores(self._table(), self._table())
 
-    def bridge(self, route):
-        return BridgeScores(torch.randn(self._unseen, self._unseen, generator=self._random), ())
+    def ends(self, route):
+        return torch.randn(self._unseen, self._unseen, generator=self._random)
 
     def _table(self):
         table = torch.randn(self._unseen, self._unseen + FITTED, generator=self._random)

@@ -57,6 +57,6 @@ def test_rows_give_the_composed_mean_and_the_reach_of_their_covariances():
     pivots = [PivotRows(first[:, b], second[:, b], (whole[b, b], whole[b, b]))]
     scale = float(scores.std())
     low, high = identified_mean(weights, whole[a, b], whole[b, c], whole[a, a], whole[b, b], whole[c, c])
-    assert composed_separation(scores, pivots).separation == pytest.approx((low + high) / 2 / scale, abs=0.15)
+    assert composed_separation(scores, pivots).value == pytest.approx((low + high) / 2 / scale, abs=0.15)
     reach = open_separation(scores, first[:, b], second[:, b])
     assert reach == pytest.approx((high - low) / 2 / scale, rel=0.2)

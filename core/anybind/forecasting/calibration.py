@@ -32,7 +32,7 @@ from statistics import fmean
 
 import torch
 
-from anybind.forecasting.composing import Composed
+from anybind.forecasting.composing import Estimate
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
 USUAL, USUAL_SCATTER = 0.83, 0.09  # share of bridges that reach what their weakest hop does, and how nearly
@@ -43,9 +43,10 @@ TAIL = 0.05  # error of a tail, per factor e by which a gallery is larger than w
 WIDTH = 2.1  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
 
 _LEAST = 0.05  # separation that anything is divided by
-_SEEN = 0.15  # that a relative error is told of
-_STEPS = 151
-_MOST = 1.5  # of what the weakest hop reaches
+_FAINT = 0.3  # separation whose error relative to it is no longer believed to grow
+_LEAST_GROWN, _MOST_GROWN = 0.7, 3.0
+_USEFUL = 1.2
+_STEPS, _STEP, _MOST = 151, 0.01, 1.5  # of shares of what the weakest hop reaches
 
 
 @dataclass(frozen=True)
@@ -100,47 +101,57 @@ def expected_bridged(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Exp
     """For the ends of a bridge over these hops, two or more, each in the bridge's direction."""
     reached = max(min(hop.measured for hop in hops), _LEAST)
     full = max(min(hop.separation for hop in hops), _LEAST)
-    grown = prod(max(hop.separation, _LEAST) / max(hop.measured, _LEAST) for hop in hops) * reached / full
-    noise = _pivots_reliability(bridge, hops)
-    whole = reached * noise.separation / min(max(grown, 0.7), 3.0) ** GROWTH
-    share = bridge.composed.separation / whole
-    relative = noise.error / noise.separation
-    mean, deviation = _share_reached(share, hypot(bridge.composed.error / whole, relative * min(max(share, 0.0), 1.2)))
+    reliability = _pivots_reliability(bridge, hops)
+    whole = reached * reliability.value / _grown(hops, full / reached) ** GROWTH
+    share = bridge.composed.value / whole
+    # no share is larger than about 1: what looks so is noise, and should not add to its own error
+    by_pivots = reliability.error / reliability.value * min(max(share, 0.0), _USEFUL)
+    mean, deviation = _share_reached(Estimate(share, hypot(bridge.composed.error / whole, by_pivots)))
     centre = full * mean
-    sampled = sqrt(fmean((hop.error / max(hop.separation, 2 * _SEEN)) ** 2 for hop in hops))
-    spread = likeness(centre, hops)
-    return Expected(
-        centre, hypot(full * deviation, sampled * centre, SCATTER),
-        spread * sqrt(fmean(hop.spread**2 for hop in hops)) + 1 - spread,
-    )  # fmt: skip
+    by_hops = sqrt(fmean((hop.error / max(hop.separation, _FAINT)) ** 2 for hop in hops))
+    alike = likeness(centre, hops)
+    spread = alike * sqrt(fmean(hop.spread**2 for hop in hops)) + 1 - alike
+    return Expected(centre, hypot(full * deviation, by_hops * centre, SCATTER), spread)
 
 
-def _share_reached(measured: float, error: float) -> tuple[float, float]:
+def _grown(hops: Sequence[HopEvidence], weakest: float) -> float:
+    """By what factor all hops but the weakest are better in the fit of all rows, within limits: few rows tell it badly.
+
+    Args:
+        hops: The bridge's.
+        weakest: That factor of the weakest hop.
+    """
+    every = prod(max(hop.separation, _LEAST) / max(hop.measured, _LEAST) for hop in hops)
+    return min(max(every / weakest, _LEAST_GROWN), _MOST_GROWN)
+
+
+def _share_reached(measured: Estimate) -> tuple[float, float]:
     """Mean and standard deviation of what a bridge reaches of its weakest hop, given a measurement of it."""
     share = torch.linspace(0, _MOST, _STEPS, dtype=torch.float64)
     usual = torch.softmax(-(((share - 1) / USUAL_SCATTER) ** 2) / 2, 0)
     below = (share <= 1) / (share <= 1).sum()
-    likelihood = -(((measured - share) / max(error, 0.01)) ** 2) / 2
-    weights = torch.softmax(likelihood + torch.log(USUAL * usual + (1 - USUAL) * below + 1e-13), 0)
+    likelihood = -(((measured.value - share) / max(measured.error, _STEP)) ** 2) / 2
+    weights = torch.softmax(likelihood + torch.log(USUAL * usual + (1 - USUAL) * below), 0)
     mean = float(weights @ share)
     return mean, sqrt(float(weights @ (share - mean) ** 2))
 
 
-def _pivots_reliability(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Composed:
-    """Share of its pivots' variance that is no noise, with its standard error; a product over the pivots."""
+def _pivots_reliability(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Estimate:
+    """Share of its pivots' variance that is no noise, as far as round trips show; a product over the pivots."""
     found = [
-        Composed.mean([_over(trip, hop) for trip, hop in zip(trips, around, strict=True)], 2)
+        Estimate.mean([_over(trip, hop) for trip, hop in zip(trips, around, strict=True)], 2)
         for trips, around in zip(bridge.trips, pairwise(hops), strict=True)
     ]
-    whole = prod(each.separation for each in found)
-    return Composed(whole, whole * hypot(*(each.error / each.separation for each in found)))
+    whole = prod(each.value for each in found)
+    return Estimate(whole, whole * hypot(*(each.error / each.value for each in found)))
 
 
-def _over(trip: Composed, hop: HopEvidence) -> Composed:
+def _over(trip: Estimate, hop: HopEvidence) -> Estimate:
     """The share of a hop's separation that is left on a round trip over it."""
-    left, of = max(trip.separation, _LEAST), max(hop.measured, _LEAST)
-    relative = hypot(trip.error / max(left, _SEEN), hop.error / max(of, _SEEN) / sqrt(2))
-    return Composed(left / of, left / of * relative)
+    left, of = max(trip.value, _LEAST), max(hop.measured, _LEAST)
+    # both are of the same rows, so that half of the hop's error cancels
+    relative = hypot(trip.error / max(left, _FAINT / 2), hop.error / max(of, _FAINT / 2) / sqrt(2))
+    return Estimate(left / of, left / of * relative)
 
 
 def likeness(separation: float, hops: Sequence[HopEvidence]) -> float:

@@ -12,9 +12,12 @@ bridges multiply one such kernel per pivot.
 
 S_B alone is taken from rows that were fitted on, a little ridge added: once of the data sets of the hop before B and
 once of those of the hop after it, and the mean of both is taken. Each is a regression of one data set that is carried
-to rows of the other. Their pooled covariance would take a shift between the two for noise of B. S_B from few rows
-makes the kernel too large: an inverse of n rows' covariance in r dims is n / (n - r) times too large on average, and so
-is the mean of k(b, b) over rows that are new, compared with those it came from. So that ratio is divided out.
+to rows of the other. Their pooled covariance would take a shift between the two for noise of B. By how much B varies
+on the whole makes no difference to scores; that is taken as the geometric mean of both.
+
+S_B from few rows makes the kernel too large: an inverse of n rows' covariance in r dims is n / (n - r) times too large
+on average, and so is the mean of k(b, b) over rows that are new, compared with those it came from. So that ratio is
+divided out.
 
 The scores are standardised by the wrong items', so the result is in their standard deviations: the *separation*.
 """
@@ -23,12 +26,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 from statistics import fmean
 
 import torch
 
 PIVOT_RIDGE = 0.02  # of the mean variance of the pivot's coordinates
+_LEAST_LEVEL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -47,32 +51,37 @@ class PivotRows:
 
     def kernel(self, side: int) -> torch.Tensor:
         """(n_i, n_j) inner products of rows that are whitened as those of the hop before (0) or after (1)."""
-        covariance = self.covariances[side].to(torch.float64)
-        level = covariance.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
-        ridged = covariance + PIVOT_RIDGE * level * torch.eye(len(covariance), dtype=torch.float64)
+        whitening = self.covariances[side].to(torch.float64) / self._levels[side]
+        ridged = whitening + PIVOT_RIDGE * torch.eye(len(whitening), dtype=torch.float64)
         before, after = _centred(self.before), _centred(self.after)
-        rows = (before, after)[side]
+        rows = (before, after)[side] / sqrt(self._levels[side])
         new = float((rows * torch.linalg.solve(ridged, rows.T).T).sum()) / max(len(rows) - 1, 1)
-        seen = float(torch.linalg.solve(ridged, covariance).trace())
-        kernel: torch.Tensor = before @ torch.linalg.solve(ridged, after.T)
+        seen = float(torch.linalg.solve(ridged, whitening).trace())
+        kernel: torch.Tensor = before @ torch.linalg.solve(ridged, after.T) / sqrt(prod(self._levels))
         return kernel * min(seen / max(new, 1e-12), 1.0)
+
+    @property
+    def _levels(self) -> list[float]:
+        """Mean variance of a coordinate in either, not quite zero where all vectors are the same."""
+        levels = [float(covariance.diagonal().mean()) for covariance in self.covariances]
+        return [max(level, _LEAST_LEVEL * max(*levels, _LEAST_LEVEL)) for level in levels]
 
 
 @dataclass(frozen=True)
-class Composed:
-    """A separation, in standard deviations of wrong items' scores, and its standard error."""
+class Estimate:
+    """A number and its standard error."""
 
-    separation: float
+    value: float
     error: float
 
     @classmethod
-    def mean(cls, several: Sequence[Composed], independent: float) -> Composed:
+    def mean(cls, several: Sequence[Estimate], independent: float) -> Estimate:
         """Of several, which are worth so many independent ones."""
         square = fmean(each.error**2 for each in several)
-        return cls(fmean(each.separation for each in several), sqrt(square / independent))
+        return cls(fmean(each.value for each in several), sqrt(square / independent))
 
 
-def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> Composed:
+def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> Estimate:
     """The separation of right pairs over a bridge, if its ends are independent given its pivots' vectors.
 
     Args:
@@ -82,7 +91,7 @@ def composed_separation(scores: torch.Tensor, pivots: Sequence[PivotRows]) -> Co
     terms = doubly_standardised(scores) * (_joined(pivots, 0) + _joined(pivots, 1)) / 2
     by_row, by_column = (float(terms.mean(1 - axis).var()) / terms.shape[axis] for axis in (0, 1))
     by_cell = float(terms.var()) / terms.numel()  # which is in both
-    return Composed(float(terms.mean()), sqrt(max(by_row + by_column - by_cell, by_cell)))
+    return Estimate(float(terms.mean()), sqrt(max(by_row + by_column - by_cell, by_cell)))
 
 
 def _joined(pivots: Sequence[PivotRows], side: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 
 import torch
 
-from anybind.forecasting.composing import Composed, composed_separation
+from anybind.forecasting.composing import Estimate, composed_separation
 from anybind.forecasting.held_out import HeldOutFold, Pair, Route
 from anybind.forecasting.identification import open_separation
 from anybind.forecasting.ranks import OwnRanks, ScoreTail
@@ -76,8 +76,8 @@ class BridgeEvidence:
         reach: How far from it the separation may lie when nothing is assumed.
     """
 
-    composed: Composed
-    trips: tuple[tuple[Composed, Composed], ...]
+    composed: Estimate
+    trips: tuple[tuple[Estimate, Estimate], ...]
     reach: float
 
 
@@ -101,7 +101,7 @@ def gather(folds: Iterable[HeldOutFold], routes: Sequence[Route]) -> Evidence:
     hops = list(dict.fromkeys(hop for route in routes for hop in pairwise(route)))
     bridges = list(dict.fromkeys(route for route in routes if len(route) > 2))
     by_hop: dict[Pair, list[HopPart]] = {hop: [] for hop in hops}
-    by_bridge: dict[Route, list[_BridgePart]] = {route: [] for route in bridges}
+    by_bridge: dict[Route, list[BridgeEvidence]] = {route: [] for route in bridges}
     for fold in folds:
         for hop in hops:
             by_hop[hop] += hop_part(fold, hop)
@@ -118,14 +118,8 @@ def own_ranks(hop: HopEvidence) -> OwnRanks:
     return OwnRanks.of(ScoreTail.of(hop.wrong).deviates_of(hop.right), hop.shares, hop.others)
 
 
-@dataclass(frozen=True)
-class _BridgePart:
-    composed: Composed
-    trips: tuple[tuple[Composed, Composed], ...]
-    reach: float
-
-
-def _bridge_part(fold: HeldOutFold, route: Route) -> list[_BridgePart]:
+def _bridge_part(fold: HeldOutFold, route: Route) -> list[BridgeEvidence]:
+    """What one fold shows of a bridge; empty where it holds too few rows of a hop."""
     further = fold.further
     tables = [] if further is None else further.crossed(route)
     tables = [each for each in tables if min(each.scores.shape) >= 4]
@@ -133,14 +127,14 @@ def _bridge_part(fold: HeldOutFold, route: Route) -> list[_BridgePart]:
     found = tuple(each for each in trips if each is not None)
     if not tables or len(found) < len(route) - 2:
         return []
-    # two tables of the same rows, each once before the pivot and once after it
-    composed = Composed.mean([composed_separation(each.scores, each.pivots) for each in tables], 1)
+    # every row is in one of the two, and in one of another part: this is worth one of as many as there are parts
+    composed = Estimate.mean([composed_separation(each.scores, each.pivots) for each in tables], 1)
     first = tables[0]
     reach = open_separation(first.scores, first.pivots[0].before, first.pivots[-1].after)
-    return [_BridgePart(composed, found, reach)]
+    return [BridgeEvidence(composed, found, reach)]
 
 
-def _trips(fold: HeldOutFold, around: Route) -> tuple[Composed, Composed] | None:
+def _trips(fold: HeldOutFold, around: Route) -> tuple[Estimate, Estimate] | None:
     """Over a pivot, from either of its neighbours and back."""
     before, after = (fold.round_trip(around, end) for end in (0, 1))
     if before is None or after is None:
@@ -159,12 +153,12 @@ def _pooled(parts: Sequence[HopPart]) -> HopEvidence:
     return HopEvidence(right, shares, _thinned(wrong, len(parts)), pairs, others, gain, wider, error)
 
 
-def _averaged(parts: Sequence[_BridgePart]) -> BridgeEvidence:
-    composed = Composed.mean([part.composed for part in parts], len(parts))
+def _averaged(parts: Sequence[BridgeEvidence]) -> BridgeEvidence:
+    composed = Estimate.mean([part.composed for part in parts], len(parts))
     # the rows of every fold are in two of the round trips
     trips = tuple(
-        (Composed.mean([before for before, _ in pivot], len(parts) / 2),
-         Composed.mean([after for _, after in pivot], len(parts) / 2))
+        (Estimate.mean([before for before, _ in pivot], len(parts) / 2),
+         Estimate.mean([after for _, after in pivot], len(parts) / 2))
         for pivot in zip(*(part.trips for part in parts), strict=True)
     )  # fmt: skip
     return BridgeEvidence(composed, trips, fmean(part.reach for part in parts))

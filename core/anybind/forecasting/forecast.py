@@ -247,7 +247,7 @@ def forecast_basis(
     Raises:
         SelectionError: too few paired rows can be held out at all.
 
-    Cost: up to five more fits of the method, each with the options it has chosen (a trained method trains again).
+    Cost: up to ten more fits of the method, each with the options it has chosen (a trained method trains again).
     """
     wanted = {pair: [tuple(route) for route in routes[pair]] for pair in pairs}
     direct = {pair: [route for route in several if len(route) == 2] or several for pair, several in wanted.items()}
@@ -275,24 +275,30 @@ def pair_basis(pair: Pair, route: Route, evidence: Evidence) -> PairBasis | None
     present = [hop for hop in hops if hop is not None]
     if len(present) < len(hops):
         return None
-    own = OwnRanks.mean([own_ranks(hop) for hop in present])
-    known = _shape(present), ScoreTail.of(torch.cat([hop.wrong for hop in present]))
+    wrong = torch.cat([hop.wrong for hop in present])
+    shape, tail, own = _shape(present), ScoreTail.of(wrong), OwnRanks.mean([own_ranks(hop) for hop in present])
     seen = fmean(hop.others for hop in present), min(hop.pairs for hop in present)
     if len(present) == 1:
         expected = expected_direct(present[0])
-        return PairBasis(pair, route, True, expected, expected.interval, *known, own, *seen)
+        return PairBasis(pair, route, True, expected, expected.interval, shape, tail, own, *seen)
     if route not in evidence.bridges:
         return None
     bridge = evidence.bridges[route]
     expected = expected_bridged(bridge, present)
-    own = own.scaled(likeness(expected.separation, present))
-    return PairBasis(pair, route, False, expected, _open(bridge), *known, own, *seen)
+    share = likeness(expected.separation, present)
+    # where nothing joins the ends, right pairs are wrong ones
+    shape = tuple(share * x + (1 - share) * y for x, y in zip(shape, quantiles(_standard(wrong)), strict=True))
+    return PairBasis(pair, route, False, expected, _open(bridge), shape, tail, own.scaled(share), *seen)
 
 
 def _open(bridge: BridgeEvidence) -> tuple[float, float]:
-    composed = bridge.composed.separation
+    composed = bridge.composed.value
     return composed - bridge.reach, composed + bridge.reach
 
 
 def _shape(hops: Sequence[HopEvidence]) -> tuple[float, ...]:
-    return quantiles(torch.cat([(hop.right - hop.right.mean()) / hop.right.std().clamp(min=1e-12) for hop in hops]))
+    return quantiles(torch.cat([_standard(hop.right) for hop in hops]))
+
+
+def _standard(scores: torch.Tensor) -> torch.Tensor:
+    return (scores - scores.mean()) / scores.std().clamp(min=1e-12)

@@ -121,9 +121,13 @@ class HeldOutFold:
         score = self._method.score
         return UnseenScores(score(a, left, b, right), score(a, left, b, other_b), score(a, other_a, b, right).T)
 
-    def bridge(self, route: Route) -> BridgeScores | None:
-        """On rows of the fold; None where some hop has fewer than two."""
-        return self._bridge(route, [self._fold] * (len(route) - 1))
+    def ends(self, route: Route) -> torch.Tensor | None:
+        """(n_i, n_j) scores of a bridge's ends, rows of the fold's first and last hop; None where a hop has few."""
+        hops = [self.pairs(a, b) for a, b in pairwise(route)]
+        if min(len(left) for left, _ in hops) < 2:
+            return None
+        table: torch.Tensor = self._method.score(route[0], hops[0][0], route[-1], hops[-1][1])
+        return table
 
     def crossed(self, route: Route) -> list[BridgeScores]:
         """Of two folds that were left out, every other hop's rows from one and the rest from the other.
@@ -131,7 +135,7 @@ class HeldOutFold:
         So no item, and no two items of a family, is on both sides of a pivot.
         """
         both = [(self._fold, self._other), (self._other, self._fold)]
-        found = [self._bridge(route, [ends[i % 2] for i in range(len(route) - 1)]) for ends in both]
+        found = [self._crossed(route, [ends[i % 2] for i in range(len(route) - 1)]) for ends in both]
         return [each for each in found if each is not None]
 
     def round_trip(self, around: Route, end: int) -> BridgeScores | None:
@@ -148,7 +152,7 @@ class HeldOutFold:
         scores = self._alike(near, pivot, here[0], there[0])
         return BridgeScores(scores, (self._pivot(around, here[1], there[1], (near, near)),))
 
-    def _bridge(self, route: Route, folds: Sequence[int | None]) -> BridgeScores | None:
+    def _crossed(self, route: Route, folds: Sequence[int | None]) -> BridgeScores | None:
         hops = [self.pairs(a, b, fold) for (a, b), fold in zip(pairwise(route), folds, strict=True)]
         if min(len(left) for left, _ in hops) < 2:
             return None
@@ -168,12 +172,11 @@ class HeldOutFold:
             paired: Spaces that they are paired with, whose data sets tell how the pivot's rows vary.
         """
         space, beside = around[1], around[::2]
-        seen = [self._seen_beside(space, other, beside) for other in paired]
-        scale = torch.cat(seen).std(0).clamp(min=1e-12)
-        first, last = ((rows / scale).T @ (rows / scale) / len(rows) for rows in seen)
-        return PivotRows(
-            self._shown(space, before, beside) / scale, self._shown(space, after, beside) / scale, (first, last)
-        )
+        seen = {other: self._seen_beside(space, other, beside) for other in dict.fromkeys(paired)}
+        scale = torch.cat(list(seen.values())).std(0).clamp(min=1e-12)
+        of = {other: (rows / scale).T @ (rows / scale) / len(rows) for other, rows in seen.items()}
+        shown = [self._shown(space, rows, beside) / scale for rows in (before, after)]
+        return PivotRows(shown[0], shown[1], (of[paired[0]], of[paired[1]]))
 
     def _seen_beside(self, space: str, other: str, beside: Sequence[str]) -> torch.Tensor:
         """(n, r) what the method sees in the fitted rows of a space, of data sets with another one; each centred."""
@@ -208,7 +211,7 @@ class HeldOutFold:
     def _marks(self, space: str, other: str, count: int) -> torch.Tensor:
         """Fitted rows of another space, spread over its data sets with this one."""
         rows = torch.cat(_rows(self._seen, _holding(self._data, space, other), other))
-        return rows[:: max(1, len(rows) // count)][:count]
+        return rows[torch.linspace(0, len(rows) - 1, min(count, len(rows))).long()]
 
 
 def _rows(data: FitData, names: Sequence[str], space: str) -> list[torch.Tensor]:

@@ -97,10 +97,10 @@ def _in_own_deviations(right: torch.Tensor, wrong: torch.Tensor) -> tuple[torch.
 
 
 def _bridge(fold: HeldOutFold, route: Route) -> list[_Scores]:
-    found = fold.bridge(route)
-    if found is None or min(found.scores.shape) < _FEWEST:
+    found = fold.ends(route)
+    if found is None or min(found.shape) < _FEWEST:
         return []
-    table, none = found.scores.to(torch.float64), torch.zeros(0, dtype=torch.float64)
+    table, none = found.to(torch.float64), torch.zeros(0, dtype=torch.float64)
     mean, deviation = float(table.mean()), max(float(table.std()), 1e-12)
     alone = _thinned(((table - mean) / deviation).flatten())
     among = torch.cat([_thinned(among_others(t).flatten()) for t in (table, table.T)])
