@@ -20,9 +20,9 @@ LATENT, DIM = 12, 24
 class Shown:
     """Spaces that show some axes of a latent of 12 through a fixed random map, plus noise."""
 
-    def __init__(self, axes: dict[str, Sequence[int]], noise: float = 0.4) -> None:
+    def __init__(self, axes: dict[str, Sequence[int]], noise: float | dict[str, float] = 0.4) -> None:
         random = np.random.default_rng(5)
-        self._axes, self._noise = axes, noise
+        self._axes, self._noise = axes, noise if isinstance(noise, dict) else dict.fromkeys(axes, noise)
         self._maps = {space: random.normal(size=(LATENT, DIM)) / LATENT**0.5 for space in axes}
 
     def rows(self, spaces: str, n: int, seed: int) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ class Shown:
         for space in spaces:
             seen = np.zeros_like(z)
             seen[:, list(self._axes[space])] = z[:, list(self._axes[space])]
-            found[space] = seen @ self._maps[space] + self._noise * random.normal(size=(n, DIM))
+            found[space] = seen @ self._maps[space] + self._noise[space] * random.normal(size=(n, DIM))
         return found
 
 
@@ -75,7 +75,7 @@ def fitted() -> Callable[..., Fitted]:
         edges: Sequence[str],
         targets: Sequence[tuple[str, str]],
         n: int = 300,
-        noise: float = 0.4,
+        noise: float | dict[str, float] = 0.4,
     ) -> Fitted:
         return Fitted(Shown(axes, noise), edges, targets, n)
 

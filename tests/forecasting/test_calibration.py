@@ -4,18 +4,19 @@ A, B and C show directions of a latent, A's r_a and C's r_c, k of them in common
 hop of n directions with reliabilities R and S reaches sqrt(n R S); see ``anybind.forecasting.calibration``.
 """
 
-from math import sqrt
+from dataclasses import replace
+from math import isfinite, sqrt
 
 import pytest
 import torch
 
-from anybind.forecasting.calibration import expected_bridged
+from anybind.forecasting.calibration import SCATTER, expected_bridged
 from anybind.forecasting.composing import Estimate
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
 
 def hop(separation, gain=0.0, error=0.01):
-    right = separation + torch.linspace(-1.5, 1.5, 50)
+    right = separation + torch.linspace(-1.3, 1.3, 50)
     return HopEvidence(right, torch.full((50,), 0.1), torch.linspace(-2, 2, 50), 50, 100, gain, 0.0, error)
 
 
@@ -78,7 +79,47 @@ def test_what_is_measured_badly_is_promised_carefully():
 
 
 def test_what_more_rows_add_to_the_hops_is_expected_of_the_bridge():
-    evidence, hops = bridge((30, 30), 30, (0.5,) * 3)
-    grown = [hop(each.measured, gain=0.2) for each in hops]
-    assert expected_bridged(evidence, grown).separation == pytest.approx(grown[0].separation, rel=0.05)
-    assert grown[0].separation > hops[0].separation + 0.3
+    evidence, hops = bridge((50, 50), 12.5, (0.5,) * 3)
+    both = [hop(each.measured, gain=0.3) for each in hops]
+    other = [hops[0], hop(hops[1].measured, gain=0.6)]
+    before, grown, helped = (expected_bridged(evidence, each).separation for each in (hops, both, other))
+    assert grown > before * both[0].separation / hops[0].separation
+    assert 1.05 * before < helped < before * other[1].separation / hops[1].separation
+
+
+def test_an_unmeasured_bridge_is_expected_near_its_weakest_hop_with_doubt():
+    evidence, hops = bridge((50, 50), 25, (0.5,) * 3)
+    unknown = replace(evidence, composed=Estimate(0.7, 50.0))
+    found, weakest = expected_bridged(unknown, hops), hops[0].separation
+    assert found.separation == pytest.approx(0.9 * weakest, rel=0.05)
+    assert 0.2 * weakest < found.deviation < 0.3 * weakest
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_badly_measured_round_trips_and_hops_widen_the_interval(share):
+    evidence, hops = bridge((50, 50), 50 * share, (0.5,) * 3)
+    rough = replace(evidence, trips=(tuple(replace(trip, error=0.8) for trip in evidence.trips[0]),))
+    sure = expected_bridged(evidence, hops).deviation
+    assert expected_bridged(rough, hops).deviation > 1.1 * sure
+    unsure = [hop(each.separation, error=0.5) for each in hops]
+    assert expected_bridged(evidence, unsure).deviation > 1.1 * sure
+
+
+def test_no_interval_is_narrower_than_what_was_seen_in_worlds():
+    evidence, hops = bridge((50, 50), 50, (0.9,) * 3, 1e-6)
+    assert expected_bridged(evidence, hops).deviation >= SCATTER
+
+
+def test_right_pairs_spread_as_those_of_the_hops_or_as_wrong_ones_where_nothing_joins():
+    (whole, hops), (nothing, _) = (bridge((50, 50), common, (0.5,) * 3) for common in (50, 0))
+    assert hops[0].spread < 0.95
+    assert expected_bridged(whole, hops).spread == pytest.approx(hops[0].spread, rel=0.02)
+    assert expected_bridged(nothing, hops).spread == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("measured", [-0.5, 0.0])
+def test_hops_and_round_trips_below_nothing_give_a_forecast_of_nothing(measured):
+    none = Estimate(measured, 0.1)
+    found = expected_bridged(BridgeEvidence(none, ((none, none),), 1.0), [hop(measured), hop(1.0)])
+    assert 0 <= found.separation < 0.06
+    assert all(isfinite(number) for number in (found.separation, found.deviation, found.spread))

@@ -42,21 +42,51 @@ def test_it_is_nothing_where_the_ends_show_different_axes():
     assert composed_separation(unrelated, [pivot]).value == pytest.approx(0, abs=0.1)
 
 
-def test_a_shift_between_the_data_sets_is_not_taken_for_noise():
-    """B varies differently in its two data sets; what A and C are given B is the same in both.
-
-    A test of true pairs would show tr S1 in the first and tr S2 in the second, in standard deviations of the scores.
-    """
-    scale = torch.linspace(0.25, 4, DIMS, dtype=torch.float64)
-    variances = scale, scale.flip(0)
-    found = []
-    for seed in range(8):
+def test_two_pivots_are_joined_by_their_own_pairs():
+    """A - B - C - D with one correlation throughout: E[a'd] = sum of rho^3."""
+    rest, found = (1 - CORRELATION**2) ** 0.5, []
+    for seed in range(12):
         normal = drawn(seed)
-        before, after = (normal(600) * v.sqrt() for v in variances)
+        before, b, after = normal(300), normal(600), normal(200)
+        c = CORRELATION * b + rest * normal(600)
+        a, d = CORRELATION * before + rest * normal(300), CORRELATION * after + rest * normal(200)
+        plain = (torch.eye(DIMS, dtype=torch.float64),) * 2
+        found.append(composed_separation(a @ d.T, [PivotRows(before, b, plain), PivotRows(c, after, plain)]))
+    assert Estimate.mean(found, 12).value == pytest.approx(CORRELATION**3 * DIMS**0.5, rel=0.1)
+
+
+def shifted(variances, weights, seeds=8, rows=600):
+    """B's axes vary so in its two data sets; A and C show them as they are, and are scored with these weights."""
+    found = []
+    for seed in range(seeds):
+        normal = drawn(seed)
+        before, after = (normal(rows) * v.sqrt() for v in variances)
         pivot = PivotRows(before, after, tuple(torch.diag(v) for v in variances))
-        found.append(composed_separation(before @ after.T, [pivot]).value)
-    deviation = float((variances[0] * variances[1]).sum() ** 0.5)
-    truth = float(sum(v.sum() for v in variances) / 2) / deviation
-    pooled = float((2 * variances[0] * variances[1] / (variances[0] + variances[1])).sum()) / deviation
-    assert sum(found) / len(found) == pytest.approx(truth, rel=0.1)
-    assert pooled < 0.8 * truth
+        found.append(composed_separation(before @ (weights[:, None] * after.T), [pivot]))
+    return Estimate.mean(found, seeds).value
+
+
+def test_a_shift_between_the_data_sets_is_not_taken_for_noise():
+    """What A and C are given B is the same in both data sets, and so is how much B varies on the whole.
+
+    A test of true pairs would show tr W S1 in the first and tr W S2 in the second; the mean is expected.
+    """
+    variances = torch.linspace(0.1, 1.9, DIMS, dtype=torch.float64), torch.ones(DIMS, dtype=torch.float64)
+    weights = variances[0]
+    deviation = float((weights.square() * variances[0] * variances[1]).sum() ** 0.5)
+    first, last = (float((weights * each).sum()) / deviation for each in variances)
+    assert shifted(variances, weights) == pytest.approx((first + last) / 2, rel=0.05)
+    assert abs(first - last) > 0.2 * last
+
+
+@pytest.mark.parametrize("times", [0.01, 1.0, 100.0])
+def test_how_much_the_pivot_varies_on_the_whole_makes_no_difference(times):
+    axes, same = torch.linspace(0.5, 1.5, DIMS, dtype=torch.float64), torch.ones(DIMS, dtype=torch.float64)
+    assert shifted((axes, times * axes), same) == pytest.approx(shifted((axes, axes), same), rel=0.01)
+
+
+def test_a_pivot_that_is_the_same_for_all_rows_of_a_data_set_joins_nothing():
+    normal = drawn(4)
+    rows, dead = normal(200), torch.ones(200, DIMS, dtype=torch.float64)
+    pivot = PivotRows(rows, dead, (torch.eye(DIMS, dtype=torch.float64), torch.zeros(DIMS, DIMS, dtype=torch.float64)))
+    assert composed_separation(rows @ normal(200).T, [pivot]).value == pytest.approx(0, abs=1e-9)

@@ -52,7 +52,7 @@ def test_nothing_is_promised_where_the_pivot_shows_what_the_ends_do_not_share(fi
     forecast = found.basis.forecast("a", "c", 100)
     assert found.basis.forecast("a", "b", 100).mrr > 5 * forecast.chance
     assert forecast.mrr_interval[0] <= 1.05 * forecast.chance
-    assert forecast.mrr < 2 * forecast.chance
+    assert 0.9 * forecast.chance < forecast.mrr < 2 * forecast.chance
     assert forecast.mrr_interval[0] < found.true_mrr("a", "c", 100) < forecast.mrr_interval[1]
 
 

@@ -30,7 +30,7 @@ def true_log_odds(world, a, b, rows):
         shown = np.zeros((12, 12))
         shown[list(world._axes[space]), list(world._axes[space])] = 1
         maps[space] = shown @ world._maps[space]
-    own = {s: m.T @ m + world._noise**2 * np.eye(24) for s, m in maps.items()}
+    own = {s: m.T @ m + world._noise[s]**2 * np.eye(24) for s, m in maps.items()}
     cross = maps[a].T @ maps[b]
     whole = np.block([[own[a], cross], [cross.T, own[b]]])
     apart = np.block([[own[a], np.zeros_like(cross)], [np.zeros_like(cross), own[b]]])
