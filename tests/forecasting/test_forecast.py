@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
+import anybind
 from anybind.errors import NoPathError, UsageError
 from anybind.forecasting.forecast import Basis
 
@@ -129,3 +131,16 @@ def test_a_gallery_that_is_none_is_refused(chain, gallery):
 def test_a_pair_without_a_basis_is_refused(chain):
     with pytest.raises(NoPathError, match="no forecast"):
         chain.basis.forecast("b", "c", 10)
+
+
+def test_a_pivot_whose_vectors_are_all_the_same_in_one_data_set_promises_nothing():
+    random = np.random.default_rng(3)
+    b = random.normal(size=(200, 8))
+    sets = {
+        "d1": {"a": random.normal(size=(200, 8)), "b": np.tile(b[:1], (200, 1))},
+        "d2": {"b": b, "c": b + 0.3 * random.normal(size=(200, 8))},
+    }
+    binder = anybind.fit(sets, method="cca-chain", options={"features": "identity"}, targets=[("a", "c")])
+    found = binder.forecast("a", "c", gallery=100)
+    assert found.mrr_interval[0] <= found.chance
+    assert found.mrr < 2.5 * found.chance
