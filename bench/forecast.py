@@ -90,10 +90,12 @@ def main() -> None:
     for method in SYNTHETIC_METHODS if arguments.synthetic else ():
         print_table(f"The synthetic world, {method}", _cases(_synthetic(arguments.synthetic), method))
     store = EmbeddingStore(arguments.store)
-    if arguments.splits:
-        print_table(f"Emoji, {arguments.method}", _cases(_emoji(store, arguments.splits), arguments.method, KERNEL))
-    if arguments.speech:
-        print_table(f"Speech, {arguments.method}", _cases(_speech(store, arguments.speech), arguments.method, KERNEL))
+    for what, splits, over in (
+        ("Emoji", arguments.splits, paths()),
+        ("Speech", arguments.speech, spoken_paths()),
+    ):
+        if splits:
+            print_table(f"{what}, {arguments.method}", _cases(_emoji(store, splits, over), arguments.method, KERNEL))
 
 
 def measured(setting: Setting, method: str, options: Mapping[str, Any]) -> tuple[Evidence, dict[Any, torch.Tensor]]:
@@ -166,21 +168,17 @@ def _of_world(world: World) -> Setting:
     return Setting(world.data_sets(), WORLD_PATHS, world.test(QUERIES))
 
 
-def _emoji(store: EmbeddingStore, splits: Sequence[int]) -> Iterator[Setting]:
+def _emoji(store: EmbeddingStore, splits: Sequence[int], over: Sequence[tuple[str, ...]]) -> Iterator[Setting]:
     """Every path at every other number of pairs, and each on every tenth of the splits in turn."""
     for i, pairs in enumerate(PAIRS):
-        for j, path in enumerate(paths()):
+        for j, path in enumerate(over):
             for split in splits[(i + j) % min(len(splits), 10) :: 10] if (i + j) % 2 == 0 else ():
                 yield _emoji_setting(store, path, pairs, split)
 
 
-def _speech(store: EmbeddingStore, splits: Sequence[int]) -> Iterator[Setting]:
-    """Spoken names and every other space, over written English, at every other number of pairs."""
-    others = [name for name in SPACES if name != "en"]
-    for i, pairs in enumerate(PAIRS):
-        for j, other in enumerate(others):
-            for split in splits[(i + j) % min(len(splits), 10) :: 10] if (i + j) % 2 == 0 else ():
-                yield _emoji_setting(store, (other, "en", "speech"), pairs, split)
+def spoken_paths() -> list[tuple[str, ...]]:
+    """From every other space to spoken names, over written English."""
+    return [(other, "en", "speech") for other in SPACES if other != "en"]
 
 
 def paths() -> list[tuple[str, ...]]:

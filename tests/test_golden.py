@@ -70,7 +70,7 @@ def test_all_formats_methods_and_files_are_there() -> None:
     current = [config for config in configs.values() if config.format_version == FORMAT_VERSION]
     assert {config.method for config in current} == {spec.name for spec in anybind_binders()}
     assert {name for config in current for name in config.files} == {*FILES}
-    assert sum(file.stat().st_size for case in CASES for file in case.rglob("*")) < 600_000 * FORMAT_VERSION
+    assert sum(file.stat().st_size for case in CASES for file in case.rglob("*")) < 400_000 * FORMAT_VERSION
 
 
 def test_the_script_writes_what_is_missing_and_touches_nothing_else(

@@ -23,12 +23,10 @@ def test_mrr_and_recall_are_those_of_a_binomial_rank(gallery):
 def test_the_formula_gives_the_ranks_of_real_galleries():
     random = torch.Generator().manual_seed(0)
     gap, size = 1.7, 80
-    ranks = torch.cat(
-        [
-            1 + (torch.randn(500, size - 1, generator=random) > gap + torch.randn(500, 1, generator=random)).sum(1)
-            for _ in range(20)
-        ]
-    )
+    ranks = torch.cat([
+        1 + (torch.randn(500, size - 1, generator=random) > gap + torch.randn(500, 1, generator=random)).sum(1)
+        for _ in range(20)
+    ])
     chances = torch.special.ndtr(-(gap + torch.randn(20000, generator=random, dtype=torch.float64)))
     assert mean_reciprocal_rank(chances, size) == pytest.approx(float((1 / ranks).mean()), abs=0.01)
     assert recall_at(chances, size, 10) == pytest.approx(float((ranks <= 10).double().mean()), abs=0.015)
