@@ -239,15 +239,16 @@ def _hash(seed: int, name: str) -> str:
 
 
 def print_table(title: str, cases: Sequence[Case]) -> None:
-    """A table for the bridged and the direct pairs, a line per gallery size."""
+    """A table for the bridged and the direct pairs, a line per gallery size and one for all of them."""
     print(f"### {title}\n")
     print(
         "| pairs | gallery | n | coverage | width / centre | interval score | of a constant | rank correlation "
         "| centre / truth | 10 % - 90 % of it | in the identified range |\n|" + "---|" * 11
     )
     for direct in (False, True):
-        for gallery in GALLERIES:
-            chosen = [c for c in cases if c.forecast.direct is direct and c.forecast.gallery == gallery]
+        for galleries in (*((gallery,) for gallery in GALLERIES), GALLERIES):
+            chosen = [c for c in cases if c.forecast.direct is direct and c.forecast.gallery in galleries]
+            gallery = galleries[0] if len(galleries) == 1 else "all"
             if chosen:
                 print(f"| {'direct' if direct else 'bridged'} | {gallery} | {len(chosen)} | {_figures(chosen)} |")
     print()

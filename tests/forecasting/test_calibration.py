@@ -10,7 +10,7 @@ from math import isfinite, sqrt
 import pytest
 import torch
 
-from anybind.forecasting.calibration import SCATTER, expected_bridged
+from anybind.forecasting.calibration import SCATTER, expected_bridged, expected_direct
 from anybind.forecasting.composing import Estimate
 from anybind.forecasting.evidence import BridgeEvidence, HopEvidence
 
@@ -106,9 +106,30 @@ def test_badly_measured_round_trips_and_hops_widen_the_interval(share):
     assert found.deviation > max(1.1 * sure, 0.9 * 0.5 * found.separation / hops[0].separation)
 
 
-def test_no_interval_is_narrower_than_what_was_seen_in_worlds():
-    evidence, hops = bridge((50, 50), 50, (0.9,) * 3, 1e-6)
-    assert expected_bridged(evidence, hops).deviation >= SCATTER
+@pytest.mark.parametrize("separation", [0.5, 2.0])
+def test_what_is_known_of_separations_leaves_a_scatter_for_every_hop(separation):
+    """Nothing else is uncertain here; a pair that rows hold together is one hop."""
+    sure, exact = hop(separation, error=1e-9), Estimate(separation, 1e-9)
+    assert expected_direct(sure).deviation == pytest.approx(SCATTER * separation)
+    for pivots in (1, 2):
+        evidence = BridgeEvidence(exact, ((exact, exact),) * pivots, 1.0)
+        found = expected_bridged(evidence, [sure] * (pivots + 1)).deviation
+        assert found == pytest.approx(SCATTER * separation * sqrt(pivots + 1), rel=0.03)
+
+
+def test_the_scatter_of_a_bridge_is_that_of_its_weakest_hop():
+    evidence, hops = bridge((20, 80), 20, (0.9,) * 3, 1e-6)
+    longer = [hops[0], hop(2 * hops[1].separation)]
+    assert expected_bridged(evidence, longer).deviation == pytest.approx(
+        expected_bridged(evidence, hops).deviation, rel=0.02
+    )
+
+
+@pytest.mark.parametrize("faint", [0.05, 0.2])
+def test_a_faint_hop_that_is_measured_badly_may_be_a_better_one(faint):
+    evidence = BridgeEvidence(Estimate(faint, 0.01), ((Estimate(faint, 0.01),) * 2,), 1.0)
+    found = expected_bridged(evidence, [hop(2.0), hop(faint, error=0.2)])
+    assert found.deviation > 0.2 / sqrt(2) * found.separation / faint
 
 
 def test_right_pairs_spread_as_those_of_the_hops_or_as_wrong_ones_where_nothing_joins():
