@@ -7,8 +7,10 @@ often the assumption-free range holds the truth.
 
     python bench/forecast.py [--hard 6400-6411] [--clear 7400-7411] [--uneven 8400-8411] [--sided 9400-9411]
                              [--synthetic 0-4] [--splits 60-79] [--speech 60-79] [--method cca-chain] [--store DIR]
+                             [--galleries 50,100,300]
 
-Intervals are those of tests with as many queries as there are test items. The constants were fitted in worlds of other
+Intervals are those of tests with as many queries as there are test items: in worlds 500, or as many as the largest
+gallery has. The constants were fitted in worlds of other
 seeds; see ``anybind.forecasting.calibration``.
 """
 
@@ -83,19 +85,23 @@ def main() -> None:
     """Measure and print the tables."""
     arguments = _arguments()
     torch.set_num_threads(1)
+    galleries = arguments.galleries
+    items = max(QUERIES, *galleries)
     worlds = [World(seed, kind) for kind in SEEDS for seed in getattr(arguments, kind)]
     if worlds:
-        cases = _cases(map(_of_world, worlds), arguments.method)
+        cases = _cases((_of_world(world, items) for world in worlds), galleries, arguments.method)
         print_table(f"Worlds that nothing was fitted to, {arguments.method}", cases)
     for method in SYNTHETIC_METHODS if arguments.synthetic else ():
-        print_table(f"The synthetic world, {method}", _cases(_synthetic(arguments.synthetic), method))
+        cases = _cases(_synthetic(arguments.synthetic, items), galleries, method)
+        print_table(f"The synthetic world, {method}", cases)
     store = EmbeddingStore(arguments.store)
     for what, splits, over in (
         ("Emoji", arguments.splits, paths()),
         ("Speech", arguments.speech, spoken_paths()),
     ):
         if splits:
-            print_table(f"{what}, {arguments.method}", _cases(_emoji(store, splits, over), arguments.method, KERNEL))
+            cases = _cases(_emoji(store, splits, over), galleries, arguments.method, KERNEL)
+            print_table(f"{what}, {arguments.method}", cases)
 
 
 def measured(setting: Setting, method: str, options: Mapping[str, Any]) -> tuple[Evidence, dict[Any, torch.Tensor]]:
@@ -134,25 +140,32 @@ def _log_choose(n: torch.Tensor, k: int) -> torch.Tensor:
     return torch.where(n >= k, chosen, -torch.inf)
 
 
-def _cases(settings: Iterable[Setting], method: str, options: Mapping[str, Any] | None = None) -> list[Case]:
+def _cases(
+    settings: Iterable[Setting], galleries: Sequence[int], method: str, options: Mapping[str, Any] | None = None
+) -> list[Case]:
+    """Of every pair of all settings, in every gallery that its test has the items for."""
     found = []
     for setting in settings:
         evidence, above = measured(setting, method, _chosen(setting, method) if options is None else options)
         for path in [*setting.paths, *evidence.hops]:
             pair = (path[0], path[-1])
             basis = pair_basis(pair, tuple(path), evidence)
-            for gallery in GALLERIES if basis is not None and pair in above else ():
-                forecast = basis.forecast(gallery, queries=len(above[pair]) // 2)
-                found.append(Case(forecast, true_mrr(above[pair], gallery)))
+            if basis is None or pair not in above:
+                continue
+            items = len(above[pair]) // 2
+            found += [
+                Case(basis.forecast(gallery, queries=items), true_mrr(above[pair], gallery))
+                for gallery in galleries if gallery <= items
+            ]  # fmt: skip
     return found
 
 
-def _synthetic(seeds: Sequence[int]) -> Iterator[Setting]:
+def _synthetic(seeds: Sequence[int], items: int) -> Iterator[Setting]:
     """The world of ``bench/synthetic.py``, over one pivot and over two."""
     for seed in seeds:
         for hops in (1, 2):
             world = SyntheticWorld(seed, hops=hops)
-            test = world.draw(QUERIES, world.spaces, domain=0, seed=101)
+            test = world.draw(items, world.spaces, domain=0, seed=101)
             for rows in ROWS:
                 yield Setting(world.data_sets(rows), [tuple(world.spaces)], test)
 
@@ -164,8 +177,8 @@ def _chosen(setting: Setting, method: str) -> dict[str, Any]:
     return {name: fitted[name] for name in ("features", "kernel", "width") if fitted.get(name) not in (None, "auto")}
 
 
-def _of_world(world: World) -> Setting:
-    return Setting(world.data_sets(), WORLD_PATHS, world.test(QUERIES))
+def _of_world(world: World, items: int) -> Setting:
+    return Setting(world.data_sets(), WORLD_PATHS, world.test(items))
 
 
 def _emoji(store: EmbeddingStore, splits: Sequence[int], over: Sequence[tuple[str, ...]]) -> Iterator[Setting]:
@@ -245,10 +258,10 @@ def print_table(title: str, cases: Sequence[Case]) -> None:
         "| pairs | gallery | n | coverage | width / centre | interval score | of a constant | rank correlation "
         "| centre / truth | 10 % - 90 % of it | in the identified range |\n|" + "---|" * 11
     )
+    galleries = sorted({case.forecast.gallery for case in cases})
     for direct in (False, True):
-        for galleries in (*((gallery,) for gallery in GALLERIES), GALLERIES):
-            chosen = [c for c in cases if c.forecast.direct is direct and c.forecast.gallery in galleries]
-            gallery = galleries[0] if len(galleries) == 1 else "all"
+        for gallery in (*galleries, "all"):
+            chosen = [c for c in cases if c.forecast.direct is direct and gallery in ("all", c.forecast.gallery)]
             if chosen:
                 print(f"| {'direct' if direct else 'bridged'} | {gallery} | {len(chosen)} | {_figures(chosen)} |")
     print()
@@ -291,6 +304,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--synthetic", type=_seeds, default=_seeds("0-4"), help="of bench/synthetic.py")
     parser.add_argument("--splits", type=_seeds, default=_seeds("60-79"), help="of emoji; empty for none")
     parser.add_argument("--speech", type=_seeds, default=_seeds("60-79"), help="splits of spoken emoji")
+    parser.add_argument("--galleries", type=_seeds, default=list(GALLERIES), help="sizes")
     parser.add_argument("--method", default="cca-chain")
     parser.add_argument("--store", type=Path, default=Path("runs/store"))
     return parser.parse_args()
