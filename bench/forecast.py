@@ -3,15 +3,14 @@
 For every gallery size: how often the 90 % predictive interval holds the truth, its median width as a share of the
 centre, its interval score (Gneiting & Raftery 2007, lower is better) beside that of the best constant interval (the
 truths' own 5 % and 95 % quantiles), the rank correlation of centre and truth, the median ratio of the two, and how
-often the assumption-free range holds the truth.
+often the assumption-free range holds the truth. A last line pools the sizes, the constant and the order among them.
 
     python bench/forecast.py [--hard 6400-6411] [--clear 7400-7411] [--uneven 8400-8411] [--sided 9400-9411]
                              [--synthetic 0-4] [--splits 60-79] [--speech 60-79] [--method cca-chain] [--store DIR]
                              [--galleries 50,100,300]
 
 Intervals are those of tests with as many queries as there are test items: in worlds 500, or as many as the largest
-gallery has. The constants were fitted in worlds of other
-seeds; see ``anybind.forecasting.calibration``.
+gallery has. The constants were fitted in worlds of other seeds; see ``anybind.forecasting.calibration``.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
     galleries = arguments.galleries
-    items = max(QUERIES, *galleries)
+    items = max([QUERIES, *galleries])
     worlds = [World(seed, kind) for kind in SEEDS for seed in getattr(arguments, kind)]
     if worlds:
         cases = _cases((_of_world(world, items) for world in worlds), galleries, arguments.method)
@@ -297,6 +296,13 @@ def _seeds(text: str) -> list[int]:
     return [int(part) for part in text.split(",") if part]
 
 
+def _sizes(text: str) -> list[int]:
+    sizes = [int(part) for part in text.split(",")]
+    if min(sizes) < 2:
+        raise argparse.ArgumentTypeError("a gallery has 2 or more items")
+    return sizes
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for kind, seeds in SEEDS.items():
@@ -304,7 +310,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--synthetic", type=_seeds, default=_seeds("0-4"), help="of bench/synthetic.py")
     parser.add_argument("--splits", type=_seeds, default=_seeds("60-79"), help="of emoji; empty for none")
     parser.add_argument("--speech", type=_seeds, default=_seeds("60-79"), help="splits of spoken emoji")
-    parser.add_argument("--galleries", type=_seeds, default=list(GALLERIES), help="sizes")
+    parser.add_argument("--galleries", type=_sizes, default=list(GALLERIES), help="2 or more, up to the test's items")
     parser.add_argument("--method", default="cca-chain")
     parser.add_argument("--store", type=Path, default=Path("runs/store"))
     return parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quick_binders import DIMS, QUICK, assert_alike, items, quick, rank_of_truth
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from anybind.artifact import write_artifact
 from anybind.binder import Binder
-from anybind.errors import (
-    ArtifactError,
-    NoPathError,
-    ShapeError,
-    UnknownNameError,
-)
+from anybind.errors import ArtifactError, NoPathError, ShapeError, UnknownNameError
 from anybind.fit_data import collect
 from anybind.registry import Registry
 
@@ -190,3 +186,13 @@ def test_any_bytes_of_config_are_refused_or_make_a_binder(
     for name, info in binder.spaces.items():
         with suppress(NoPathError):  # a chain whose hub was renamed
             assert torch.isfinite(binder.embed(name, np.ones((2, info.dim)))).all()
+
+
+def test_a_damaged_artifact_makes_no_binder(binder: Binder, tmp_path: Path) -> None:
+    saved = binder.save_pretrained(tmp_path / "saved")
+    broken = shutil.copytree(saved, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(save({"t": torch.ones(1)}))
+    with pytest.raises(ArtifactError, match="damaged or was changed"):
+        Binder.from_pretrained(broken)
+    with pytest.raises(ArtifactError, match="no saved binder"):
+        Binder.from_pretrained(tmp_path / "nowhere")

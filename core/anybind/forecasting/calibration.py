@@ -15,18 +15,20 @@ hops' T' / T, but for the weakest's) ** GROWTH. K and R have sampling errors, kn
 what these leave, when ``USUAL`` of all bridges reach about what their weakest hop does and the others anything below.
 Its variance, the hops' sampling errors, and what the worlds' truths scattered beside it, give the interval.
 
-That A is as reliable as B cannot be seen from pairs of A with B: where a pivot is much noisier than its ends, a bridge
-reaches more. Nor can R be told apart from 1 where it comes out a little larger, as it does by sampling. And ranks do
-not follow from a separation in quite the same way for all pairs of spaces. What is left of all that is a scatter: so
-much of what the weakest hop reaches, for every hop, also of a pair that rows hold together.
+That A is as reliable as B cannot be seen from pairs of A with B: where a pivot is much noisier than its ends, a
+bridge reaches more. Nor can R be told apart from 1 where it comes out a little larger, as it does by sampling. And
+ranks do not follow from a separation in quite the same way for all pairs of spaces. What is left of all that is a
+scatter, so much of what the weakest hop reaches, once for every hop (they add as squares), also of a pair that rows
+hold together.
 
 USUAL, USUAL_SCATTER and GROWTH were chosen by the likelihood of the separations of 954 bridged pairs in the worlds of
-``bench/forecast_worlds.py`` (the first 80 seeds of each kind, from 6000, 7000, 8000 and 9000): one and two
-pivots, 80 to 600 pairs a hop, with and without shift, pivots that are partly blind, hops that show different sides of a
-pivot, ends that share nothing; methods cca-chain, pcca, pivot and ridge-chain. SCATTER and WIDTH were chosen by the
-interval score of the MRR of these pairs, of as many direct ones and of 60 in the world of ``bench/synthetic.py``
-(seeds 100 to 109, pcca), in galleries of 50, 100 and 300; a forecast is judged by ranks, so it is their scatter that
-counts, not that of the separations. ``docs/forecast.md`` tells what all of them reach elsewhere.
+``bench/forecast_worlds.py`` (the first 80 seeds of each kind, from 6000, 7000, 8000 and 9000): one and two pivots, 80
+to 600 pairs a hop, with and without shift, pivots that are partly blind, hops that show different sides of a pivot,
+ends that share nothing; methods cca-chain, pcca, pivot and ridge-chain. TAIL was chosen in the same way for direct
+pairs of earlier seeds. SCATTER and WIDTH were chosen by the interval score of the MRR of the bridged pairs, of as
+many direct ones, and of 60 and 150 in the world of ``bench/synthetic.py`` (seeds 100 to 109, pcca), each kind of
+world counting as much as another, in galleries of 50, 100 and 300: a forecast is judged by ranks, so it is their
+scatter that counts, not that of the separations. ``docs/forecast.md`` tells what all of them reach elsewhere.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ TAIL = 0.05  # error of a tail, per factor e by which a gallery is larger than w
 WIDTH = 1.85  # half width of the 90 % interval in these: the truths have heavier tails than a normal distribution
 
 _LEAST = 0.05  # separation that anything is divided by
-_FAINT = 0.3  # separation whose error relative to it is no longer believed to grow
+_FAINT = 0.15  # separation whose error relative to it is no longer believed to grow
 _LEAST_GROWN, _MOST_GROWN = 0.7, 3.0
 _USEFUL = 1.2
 _STEPS, _STEP, _MOST = 151, 0.01, 1.5  # of shares of what the weakest hop reaches
@@ -100,7 +102,7 @@ def sampling_error(mrr: float, pairs: int, queries: int) -> float:
 
 def expected_direct(hop: HopEvidence) -> Expected:
     """For two spaces that rows hold together."""
-    return Expected(hop.separation, hypot(hop.error, _scatter([hop])), hop.spread)
+    return Expected(hop.separation, hypot(hop.error, SCATTER * hop.separation), hop.spread)
 
 
 def expected_bridged(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Expected:
@@ -117,12 +119,8 @@ def expected_bridged(bridge: BridgeEvidence, hops: Sequence[HopEvidence]) -> Exp
     by_hops = sqrt(fmean((hop.error / max(hop.separation, _LEAST)) ** 2 for hop in hops))
     alike = likeness(centre, hops)
     spread = alike * sqrt(fmean(hop.spread**2 for hop in hops)) + 1 - alike
-    return Expected(centre, hypot(full * deviation, by_hops * centre, _scatter(hops)), spread)
-
-
-def _scatter(hops: Sequence[HopEvidence]) -> float:
-    """Of the separation that a measured MRR is worth, around one that were known."""
-    return SCATTER * sqrt(len(hops)) * max(min(hop.separation for hop in hops), _LEAST)
+    scatter = SCATTER * full * sqrt(len(hops))
+    return Expected(centre, hypot(full * deviation, by_hops * centre, scatter), spread)
 
 
 def _grown(hops: Sequence[HopEvidence], weakest: float) -> float:
@@ -161,7 +159,7 @@ def _over(trip: Estimate, hop: HopEvidence) -> Estimate:
     """The share of a hop's separation that is left on a round trip over it."""
     left, of = max(trip.value, _LEAST), max(hop.measured, _LEAST)
     # both are of the same rows, so that half of the hop's error cancels
-    relative = hypot(trip.error / max(left, _FAINT / 2), hop.error / max(of, _FAINT / 2) / sqrt(2))
+    relative = hypot(trip.error / max(left, _FAINT), hop.error / max(of, _FAINT) / sqrt(2))
     return Estimate(left / of, left / of * relative)
 
 
