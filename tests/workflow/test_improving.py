@@ -28,11 +28,14 @@ bind:
 """
 
 
-def rows_of(letters: str, count: int, seed: int) -> dict[str, np.ndarray]:
+def rows_of(letters: str, count: int, seed: int, **noise: float) -> dict[str, np.ndarray]:
     views = {s: np.random.default_rng(ord(s)).normal(size=(SHARED, DIM)) for s in "abc"}
     generator = np.random.default_rng(seed)
     hidden = generator.normal(size=(count, SHARED))
-    return {s: (hidden @ views[s] + 2.5 * generator.normal(size=(count, DIM))).astype(np.float32) for s in letters}
+    return {
+        s: (hidden @ views[s] + noise.get(s, 2.5) * generator.normal(size=(count, DIM))).astype(np.float32)
+        for s in letters
+    }
 
 
 def write_rows(folder: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -43,14 +46,28 @@ def write_rows(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     (folder / "ids.txt").write_text("\n".join(ids))
 
 
-def ready(folder: Path, second: int, registry=None):
-    """The graph with 800 pairs of a and b and a number of b and c, and its store."""
-    for name, letters, count, seed in (("first", "ab", 800, 1), ("second", "bc", second, 2)):
-        write_rows(folder / name, rows_of(letters, count, seed))
-    (folder / "graph.yaml").write_text(GRAPH)
+def ready(folder: Path, second: int, registry=None, *, first: int = 800, **noise: float):
+    """The graph with many pairs of a and b and a number of b and c, and its store."""
+    for name, letters, count, seed in (("first", "ab", first, 1), ("second", "bc", second, 2)):
+        write_rows(folder / name, rows_of(letters, count, seed, **noise))
+    return opened(folder, GRAPH, registry)
+
+
+def with_true_pairs_alone(folder: Path, count: int, **noise: float):
+    """A graph with pairs of a and c, and its store."""
+    write_rows(folder / "first", rows_of("ac", count, 3, **noise))
+    return opened(folder, GRAPH.replace("  second: {use: arrays, path: second}\n", ""))
+
+
+def opened(folder: Path, text: str, registry=None):
+    (folder / "graph.yaml").write_text(text)
     graph, store = load_graph(folder / "graph.yaml", registry=registry), EmbeddingStore(folder / "store")
     extract_graph(graph, store)
     return graph, store
+
+
+def recall_to_expect(graph, store, gallery: int = 100) -> float:
+    return fit_graph(graph, store).forecast("a", "c", gallery=gallery).recall[10]
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +81,36 @@ def test_more_pairs_of_the_starved_hop_help_most_and_by_about_as_much(starved, t
     assert next(iter(found)) in {"120 more pairs of b and c", "300 true pairs of a and c"}
     lean, fat = found["120 more pairs of b and c"], found["120 more pairs of a and b"]
     assert lean.gain > fat.gain + 0.02
-    before, after = (
-        fit_graph(graph, store).forecast("a", "c", gallery=100).recall[10]
-        for graph, store in (starved, ready(tmp_path, 240))
-    )
+    before, after = (recall_to_expect(*each) for each in (starved, ready(tmp_path, 240)))
     assert lean.recall - lean.gain == pytest.approx(before, abs=1e-6)
     assert lean.gain == pytest.approx(after - before, abs=0.08)
+
+
+def test_true_pairs_are_promised_what_they_do(tmp_path: Path) -> None:
+    """Fewer than the hops have, as many, and more. One space is noisy: only the hop that holds it tells that."""
+    noise, reached = {"c": 6.0}, []
+    bridged = ready(tmp_path / "bridged", 600, first=600, **noise)
+    now = recall_to_expect(*bridged, gallery=1000)
+    for count in (150, 600, 2400):
+        told = {each.spaces: each for each in what_if(*bridged, ("a", "c"), gallery=1000, true_pairs=count)}["a", "c"]
+        alone = recall_to_expect(*with_true_pairs_alone(tmp_path / str(count), count, **noise), gallery=1000)
+        reached.append(float(told.why.split("R@10 ")[1].split()[0]))
+        assert told.recall == pytest.approx(max(reached[-1], now), abs=0.001)
+        assert told.recall == pytest.approx(max(alone, now), abs=0.08)
+    assert reached[0] + 0.02 < reached[1] < reached[2] - 0.02
+
+
+def test_however_many_more_pairs_bring_no_more_than_a_few_steps(starved) -> None:
+    """Each doubling brings less than the one before."""
+    gains = []
+    for more in (120, 360, 840, 10**9):
+        (lean,) = (each for each in what_if(*starved, ("a", "c"), gallery=100, more=more) if each.spaces == ("b", "c"))
+        gains.append(lean.gain)
+    step = float(lean.why.split("expect ")[1].split()[0])
+    first, second, third, every = gains
+    assert first == pytest.approx(step / 2**0.5, abs=0.001)
+    assert 0 < third - second < second - first < first
+    assert every == pytest.approx(2.414 * step, abs=0.005)
 
 
 def test_everything_is_sorted_by_its_gain_and_told_in_json(starved) -> None:

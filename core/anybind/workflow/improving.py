@@ -1,8 +1,9 @@
 """What would help a pair of spaces most: more pairs on a hop, true pairs, or a data set that somebody has.
 
 Everything is calculated from the vectors at hand. What more pairs bring is read off what half of them lack: the step
-from half of a hop's rows to all of them, once more for every doubling. True pairs are taken to do as well as the
-hops do with as many. Steps shrink as rows grow, so gains beyond a doubling are more hope than forecast.
+from half of a hop's rows to all of them. Every doubling brings less than the one before, as if what is missing fell as
+the root of the rows; so all that could ever come is 2.4 such steps. True pairs are taken to do as well as the weakest
+hop does with as many: one of the two spaces is as hard to find there. Where only the pivot is noisy they do better.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from math import log2
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,6 +36,7 @@ MORE_PAIRS, TRUE_PAIRS = 200, 300
 _K = 10
 _PARTS = 1000  # rows are thinned by a hash into so many parts
 _MOST_DATASETS = 5  # of the catalogue
+_SHRINK = 2**-0.5  # from what one doubling of the rows brings to what the next one does
 
 
 @dataclass(frozen=True)
@@ -173,22 +174,32 @@ class _Hop:
         return self._trial.now - self._trial.recall(dict.fromkeys(self.pairs, 0.5), self._trial.pair)
 
     def with_more(self, more: int, action: str) -> WhatIf:
-        """With so many more pairs: a step for each doubling."""
-        gain = min(max(self.step, 0.0) * log2(1 + more / self.count), 1 - self._trial.now)
+        """With so many more pairs."""
+        gain = min(_further(self.step, 1 + more / self.count), 1 - self._trial.now)
         why = f"half of the {self.count:,} pairs there are expect {self.step:+.3f} less"
         return WhatIf(action, self.spaces, more, self._trial.now + gain, gain, why)
 
     def alone(self, count: int) -> float:
-        """R@10 to expect of the hop's own ends with so many pairs; with all of them if there are fewer."""
-        share = min(1.0, count / self.count)
+        """R@10 to expect of the hop's own ends with so many pairs, also with more than there are."""
+        if count <= self.count:
+            return self._own(count / self.count)
+        every = self._own(1.0)
+        return min(every + _further(every - self._own(0.5), count / self.count), 1.0)
+
+    def _own(self, share: float) -> float:
         return self._trial.recall(dict.fromkeys(self.pairs, share), self.spaces)
 
 
+def _further(step: float, times: float) -> float:
+    """What so many times the rows bring, where the second half of them has brought a step."""
+    steps: float = _SHRINK * (1 - _SHRINK ** log2(times)) / (1 - _SHRINK)
+    return max(step, 0.0) * steps
+
+
 def _true_pairs(trial: _Trial, hops: Sequence[_Hop], count: int, action: str) -> WhatIf:
-    reached = fmean(hop.alone(count) for hop in hops)
-    used = min(count, *(hop.count for hop in hops))
+    reached, weakest = min((hop.alone(count), hop.spaces) for hop in hops)
     recall = max(reached, trial.now)
-    why = f"the hops expect R@{_K} {reached:.3f} of their own ends with {used:,} pairs each"
+    why = f"with {count:,} pairs {' and '.join(weakest)}, the weakest hop, expect R@{_K} {reached:.3f} of each other"
     return WhatIf(action, trial.pair, count, recall, recall - trial.now, why)
 
 
