@@ -138,7 +138,9 @@ def test_known_data_sets_are_weighed_by_their_pairs(tmp_path: Path, hand_made_re
     }
     modalities = {name: KnownModality(description="D") for name in "abcz"}
     registry = hand_made_registry(catalogue=Catalogue(modalities=modalities, datasets=known))
-    found = what_if(*ready(tmp_path, 120, registry), ("a", "c"), gallery=100)
+    notes: list[str] = []
+    found = what_if(*ready(tmp_path, 120, registry), ("a", "c"), gallery=100, echo=notes.append)
+    assert len(notes) == 7  # all rows, half of each hop; two shares of each for 300 and 400 true pairs, none twice
     gain = {each.action: each.gain for each in found}
     assert gain["the data set many-bc"] > gain["the data set few-bc"] > 0
     assert "the data set true-ac: true pairs" in gain

@@ -25,10 +25,11 @@ USUAL, USUAL_SCATTER and GROWTH were chosen by the likelihood of the separations
 ``bench/forecast_worlds.py`` (the first 80 seeds of each kind, from 6000, 7000, 8000 and 9000): one and two pivots, 80
 to 600 pairs a hop, with and without shift, pivots that are partly blind, hops that show different sides of a pivot,
 ends that share nothing; methods cca-chain, pcca, pivot and ridge-chain. TAIL was chosen in the same way for direct
-pairs of earlier seeds. SCATTER and WIDTH were chosen by the interval score of the MRR of the bridged pairs, of as
-many direct ones, and of 60 and 150 in the world of ``bench/synthetic.py`` (seeds 100 to 109, pcca), each kind of
-world counting as much as another, in galleries of 50, 100 and 300: a forecast is judged by ranks, so it is their
-scatter that counts, not that of the separations. ``docs/forecast.md`` tells what all of them reach elsewhere.
+pairs of earlier seeds. SCATTER was chosen by the interval score of the MRR of the bridged pairs, of as many direct
+ones, and of 60 and 150 in the world of ``bench/synthetic.py`` (seeds 100 to 109, pcca), each kind of world counting
+as much as another, in galleries of 50, 100 and 300: a forecast is judged by ranks, so it is their scatter that
+counts, not that of the separations. WIDTH is such that about nine of ten of these intervals hold what came out.
+``docs/forecast.md`` tells what all of them reach elsewhere.
 """
 
 from __future__ import annotations

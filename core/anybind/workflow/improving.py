@@ -88,7 +88,8 @@ def what_if(
         more: Pairs to add to each hop.
         true_pairs: True pairs of the two to think of.
         seed: The seed the data sets are opened for.
-        echo: Told each fit: there are one or two, and two more for each hop.
+        echo: Told each fit: there are one or two, and two more for each hop; three where more true pairs are thought of
+            than the hop has.
 
     Raises:
         NoPathError: no route joins the two.
@@ -162,6 +163,7 @@ class _Hop:
     def __init__(self, trial: _Trial, spaces: Pair) -> None:
         self.spaces, self._trial = spaces, trial
         self.pairs = trial.pairs_of(spaces)
+        self._known: dict[float, float] = {}  # share of the rows -> R@10 of the hop's own ends
 
     @property
     def count(self) -> int:
@@ -187,7 +189,10 @@ class _Hop:
         return min(every + _further(every - self._own(0.5), count / self.count), 1.0)
 
     def _own(self, share: float) -> float:
-        return self._trial.recall(dict.fromkeys(self.pairs, share), self.spaces)
+        if share not in self._known:
+            shares = dict.fromkeys(self.pairs, share) if share < 1 else {}
+            self._known[share] = self._trial.recall(shares, self.spaces)
+        return self._known[share]
 
 
 def _further(step: float, times: float) -> float:
